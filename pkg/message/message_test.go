@@ -95,16 +95,16 @@ func TestText(t *testing.T) {
 func TestMatch(t *testing.T) {
 	t.Parallel()
 	for accept, want := range map[string]string{
-		"":                               "en",
-		"zh":                             "zh-Hans",
-		"zh-CN,zh;q=0.9,en;q=0.8":        "zh-Hans",
-		"en-GB,en;q=0.9,zh-CN;q=0.8":     "en",
-		"fr,de;q=0.9":                    "en",
-		"en;q=0.1, zh-Hans;q=0.2":        "zh-Hans",
-		"zh;q=0, en;q=0.5":               "en",
-		"zh;q=wrong,en":                  "en",
-		";;;,,q=":                        "en",
-		"zh-TW":                          "zh-Hans",
+		"":                                "en",
+		"zh":                              "zh-Hans",
+		"zh-CN,zh;q=0.9,en;q=0.8":         "zh-Hans",
+		"en-GB,en;q=0.9,zh-CN;q=0.8":      "en",
+		"fr,de;q=0.9":                     "en",
+		"en;q=0.1, zh-Hans;q=0.2":         "zh-Hans",
+		"zh;q=0, en;q=0.5":                "en",
+		"zh;q=wrong,en":                   "en",
+		";;;,,q=":                         "en",
+		"zh-TW":                           "zh-Hans",
 		strings.Repeat("x,", 5000) + "zh": "zh-Hans",
 	} {
 		if got := Match(accept); got != want {
