@@ -1,0 +1,158 @@
+package detect
+
+import (
+	"container/list"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"unsafe"
+)
+
+// Fits keeps fitted models by the content of what they were fitted on, so that panels, alert rules and the scorer share them. A fit that
+// several callers ask for at once is made once. It holds at most its number of bytes; the least recently used go first. The nil Fits keeps nothing.
+type Fits struct {
+	limit int64
+	seeds [2]maphash.Seed
+
+	mu    sync.Mutex
+	used  int64
+	known map[fitKey]*list.Element // of *fit
+	order *list.List               // front: most recently used
+	stats FitStats
+}
+
+// FitStats counts what a cache did since it was made.
+type FitStats struct {
+	// Hits were answered from the cache, Misses were fitted, Evicted were dropped for room.
+	Hits, Misses, Evicted uint64
+	// Bytes and Models are what it holds now.
+	Bytes  int64
+	Models int
+}
+
+// fitKey is 128 bits of hash over everything that a fit depends on.
+type fitKey [2]uint64
+
+// fit is one model, or one in the making.
+type fit struct {
+	key   fitKey
+	done  chan struct{}
+	model Model
+	err   error
+	bytes int64
+}
+
+// overhead is what one entry costs besides its model: key, list element, map entry.
+const overhead = 256
+
+// NewFits returns an empty cache for that many bytes of models.
+func NewFits(limit int64) *Fits {
+	return &Fits{limit: limit, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, known: map[fitKey]*list.Element{}, order: list.New()}
+}
+
+// Stats returns the counts.
+func (f *Fits) Stats() FitStats {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.stats
+	s.Bytes, s.Models = f.used, f.order.Len()
+	return s
+}
+
+// fit returns the model for that training window, from the cache when it holds it. Errors that stem from the data are kept like models.
+func (f *Fits) fit(ctx context.Context, j Judge, train Train) (Model, error) {
+	if f == nil {
+		return j.Detector.Fit(train)
+	}
+	key, err := f.key(j, train)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	if e, ok := f.known[key]; ok {
+		f.order.MoveToFront(e)
+		f.stats.Hits++
+		f.mu.Unlock()
+		have := e.Value.(*fit)
+		select {
+		case <-have.done:
+			return have.model, have.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	made := &fit{key: key, done: make(chan struct{}), bytes: overhead}
+	f.known[key] = f.order.PushFront(made)
+	f.used += made.bytes
+	f.stats.Misses++
+	f.mu.Unlock()
+
+	f.make(made, j.Detector, train)
+	return made.model, made.err
+}
+
+// make fits, and settles the entry whatever happens: a fit that panics must not leave others waiting.
+func (f *Fits) make(made *fit, d Detector, train Train) {
+	made.err = errors.New("the fit did not finish")
+	defer func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if made.model != nil {
+			size := int64(0)
+			if b, err := made.model.MarshalBinary(); err == nil {
+				size = int64(len(b))
+			}
+			made.bytes += size
+			f.used += size
+		}
+		close(made.done)
+		f.evict()
+	}()
+	made.model, made.err = d.Fit(train)
+}
+
+// evict drops the least recently used finished fits until the rest fits in. Called with the lock held.
+func (f *Fits) evict() {
+	for e := f.order.Back(); e != nil && f.used > f.limit; {
+		old := e
+		e = e.Prev()
+		entry := old.Value.(*fit)
+		select {
+		case <-entry.done:
+		default:
+			continue // in the making
+		}
+		f.order.Remove(old)
+		delete(f.known, entry.key)
+		f.used -= entry.bytes
+		f.stats.Evicted++
+	}
+}
+
+// key hashes the samples, their labels (which seed what is random) and grid, the detector with its options, the zone and the episode rule.
+func (f *Fits) key(j Judge, train Train) (fitKey, error) {
+	options, err := json.Marshal(j.Detector)
+	if err != nil {
+		return fitKey{}, fmt.Errorf("detector %s: write its options: %w", j.Name, err)
+	}
+	zone := ""
+	if train.Zone != nil {
+		zone = train.Zone.String()
+	}
+	g := train.Series.Grid
+	head := fmt.Sprintf("%s\x00%s\x00%s\x00%d\x00%d %d %d\x00%d %d", j.Name, options, zone, train.Series.Labels.Hash(), g.Start, g.Step, g.N, train.N, train.M)
+	var key fitKey
+	for i := range key {
+		var h maphash.Hash
+		h.SetSeed(f.seeds[i])
+		_, _ = h.WriteString(head)
+		if v := train.Series.Values; len(v) > 0 {
+			_, _ = h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)))
+		}
+		key[i] = h.Sum64()
+	}
+	return key, nil
+}

@@ -1,0 +1,270 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// Judge runs one detector over one walk: it fits at the anchors, scores from them, and applies the policy. Safe for concurrent use.
+type Judge struct {
+	// Name is the registered name of the detector and Detector its options.
+	Name     string
+	Detector Detector
+	Walk     Walk
+	Policy   Policy
+	// Fits is where fits are kept; nil fits every time.
+	Fits *Fits
+	// HistoryStart is the earliest time (milliseconds) for which the source still holds samples; 0 when it does not say. A training
+	// window that reaches back beyond it, and finds the series only from there on, is not shortened in silence: its samples are HistoryGone.
+	HistoryStart int64
+}
+
+// Verdicts is what was found for each sample of [from, to]. All slices have the length of Series.Values.
+type Verdicts struct {
+	// Series holds the judged samples.
+	Series series.Series
+	// Score is the level of each sample, Expected, Lower and Upper its band; NaN where State tells why.
+	Score, Expected, Lower, Upper []float64
+	// Onset is the highest score of the confirming window at the sample that confirms an episode, else 0; NaN where there is no score.
+	Onset []float64
+	// Anomalous is true while an episode is open.
+	Anomalous []bool
+	State     []State
+	// Episodes are those that overlap [from, to], in order. One that began earlier keeps its true beginning.
+	Episodes []Episode
+	// Notices count the samples that could not be judged, by reason.
+	Notices []Notice
+}
+
+// Notice tells of samples in one state.
+type Notice struct {
+	State State
+	// From and To are the first and last such sample, Samples how many there are, of Of in all.
+	From, To    int64
+	Samples, Of int
+}
+
+// edge is how late, as a share of the training window, a series may begin in it and still count as old.
+const edge = 0.02
+
+// retentionSlack is how much later than the start of the source's history a series may begin and still be taken as cut by it: sources
+// delete whole blocks, two hours at the least.
+const retentionSlack = 3 * time.Hour
+
+// Series judges the samples of s stamped in [from, to]. s must cover Walk.Fetch(from, to, Policy); what it lacks counts as gaps.
+// It fails only when ctx ends or when a fit fails for another reason than too little data.
+func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Verdicts, error) {
+	step := j.Walk.Step.Milliseconds()
+	if s.Grid.Step != step {
+		return Verdicts{}, fmt.Errorf("judge %s: samples %d ms apart, want the step of the walk, %d ms", s.Labels, s.Grid.Step, step)
+	}
+	loc, err := j.Walk.Location()
+	if err != nil {
+		return Verdicts{}, err
+	}
+	out := series.GridOver(from, to, step)
+	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
+	w := walker{Judge: j, ctx: ctx, s: s, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
+	if err := w.score(); err != nil {
+		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
+	}
+	all := newVerdicts(w.window, w.r)
+	all.Episodes = j.Policy.run(w.window, w.r, &all)
+	return all.last(out), nil
+}
+
+// cover returns s on exactly that grid, gaps where it has nothing.
+func cover(s series.Series, grid series.Grid) series.Series {
+	if i, ok := s.Grid.Index(grid.Start); ok && i+grid.N <= s.Grid.N {
+		return s.Slice(i, i+grid.N)
+	}
+	c := series.New(s.Labels, grid)
+	part := s.Between(grid.Start, grid.End())
+	if part.Grid.N > 0 {
+		i, ok := grid.Index(part.Grid.Start)
+		if ok {
+			copy(c.Values[i:], part.Values)
+		}
+	}
+	return c
+}
+
+func newVerdicts(s series.Series, r Result) Verdicts {
+	v := Verdicts{
+		Series: s, Score: r.Score, Expected: r.Expected, Lower: r.Lower, Upper: r.Upper,
+		Onset: make([]float64, len(s.Values)), Anomalous: make([]bool, len(s.Values)), State: slices.Clone(r.State),
+	}
+	for i, x := range r.Score {
+		if x != x {
+			v.Onset[i] = math.NaN()
+		}
+	}
+	return v
+}
+
+// last cuts the verdicts to their last samples, those of the grid.
+func (v Verdicts) last(grid series.Grid) Verdicts {
+	i := v.Series.Grid.N - grid.N
+	v.Series = v.Series.Slice(i, v.Series.Grid.N)
+	v.Score, v.Expected, v.Lower, v.Upper, v.Onset = v.Score[i:], v.Expected[i:], v.Lower[i:], v.Upper[i:], v.Onset[i:]
+	v.Anomalous, v.State = v.Anomalous[i:], v.State[i:]
+	v.Episodes = slices.DeleteFunc(v.Episodes, func(e Episode) bool { return e.Ended != 0 && e.Ended <= grid.Start })
+	v.Notices = notices(grid, v.State)
+	return v
+}
+
+func notices(grid series.Grid, state []State) []Notice {
+	var by [states]Notice
+	for i, st := range state {
+		n := &by[st]
+		if n.Samples == 0 {
+			n.From = grid.At(i)
+		}
+		n.To = grid.At(i)
+		n.Samples++
+	}
+	var out []Notice
+	for st := OK + 1; st < states; st++ {
+		if n := by[st]; n.Samples > 0 {
+			n.State, n.Of = st, grid.N
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// walker scores one series from anchor to anchor.
+type walker struct {
+	Judge
+	ctx    context.Context
+	s      series.Series
+	loc    *time.Location
+	window series.Series
+	r      Result
+}
+
+func (w *walker) score() error {
+	if w.window.Grid.N == 0 {
+		return nil
+	}
+	refit := w.Walk.Refit.Milliseconds()
+	first := anchor(w.window.Grid.Start, w.Walk.phase(w.s.Labels), refit)
+	for a := first; a < w.window.Grid.End(); a += refit {
+		if err := w.segment(a, a+refit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segment scores [a, end), whose ordinary anchor is a.
+func (w *walker) segment(a, end int64) error {
+	train := w.Walk.Train.Milliseconds()
+	past := w.s.Between(a-train, a)
+	first := past.FirstPresent()
+	if first >= 0 && float64(past.Grid.At(first)-(a-train)) <= edge*float64(train) {
+		return w.from(a, a, end)
+	}
+	if cut := w.HistoryStart; cut > a-train && (first < 0 || past.Grid.At(first) <= cut+retentionSlack.Milliseconds()) {
+		w.mark(a, end, HistoryGone)
+		return nil
+	}
+	// A young series: its history grows, so it is fitted more often until the window is full.
+	for t := a; t < end; t += w.Walk.fine() {
+		if err := w.from(t, t, min(end, t+w.Walk.fine())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// from fits at anchor a and scores the part of [from, end) that the window holds.
+func (w *walker) from(a, from, end int64) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	i, j := w.window.Grid.Clamp(from, end)
+	if i == j {
+		return nil
+	}
+	train := w.s.Between(a-w.Walk.Train.Milliseconds(), a)
+	if int64(train.Present())*train.Grid.Step < w.Walk.MinTrain.Milliseconds() {
+		w.mark(from, end, WarmUp)
+		return nil
+	}
+	model, err := w.Fits.fit(w.ctx, w.Judge, Train{Series: train, Zone: w.loc, N: w.Policy.N, M: w.Policy.M})
+	if errors.Is(err, ErrTooShort) {
+		w.mark(from, end, TooShort)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("fit at %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+	}
+	// Always from the anchor, whatever is asked for: a model with memory must have seen the same samples.
+	before := 0
+	if c, ok := w.Detector.(Contexter); ok {
+		before = c.Context(w.window.Grid.Step)
+	}
+	part := cover(w.s, series.Grid{Start: a - int64(before)*w.window.Grid.Step, Step: w.window.Grid.Step, N: before + int((w.window.Grid.At(j)-a)/w.window.Grid.Step)})
+	r, err := model.Score(part, before)
+	if err != nil {
+		return fmt.Errorf("score from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+	}
+	w.copy(r, i, j)
+	return nil
+}
+
+// copy takes the last j−i entries of r as those of samples [i, j).
+func (w *walker) copy(r Result, i, j int) {
+	k := len(r.Score) - (j - i)
+	copy(w.r.Score[i:j], r.Score[k:])
+	copy(w.r.Expected[i:j], r.Expected[k:])
+	copy(w.r.Lower[i:j], r.Lower[k:])
+	copy(w.r.Upper[i:j], r.Upper[k:])
+	copy(w.r.State[i:j], r.State[k:])
+}
+
+// mark gives the samples of [from, end) a state and no score; a missing sample stays a gap.
+func (w *walker) mark(from, end int64, st State) {
+	i, j := w.window.Grid.Clamp(from, end)
+	for ; i < j; i++ {
+		nan := math.NaN()
+		w.r.Score[i], w.r.Expected[i], w.r.Lower[i], w.r.Upper[i] = nan, nan, nan, nan
+		w.r.State[i] = st
+		if x := w.window.Values[i]; x != x {
+			w.r.State[i] = Gap
+		}
+	}
+}
+
+// Review judges a whole series under one fit on its part before fitted (0: all of it). It looks at samples in the light of later ones:
+// good for investigation and benchmarks, never a verdict.
+func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
+	if fitted <= 0 || fitted > s.Grid.N {
+		fitted = s.Grid.N
+	}
+	loc, err := j.Walk.Location()
+	if err != nil {
+		return Verdicts{}, err
+	}
+	model, err := j.Detector.Fit(Train{Series: s.Slice(0, fitted), Zone: loc, N: j.Policy.N, M: j.Policy.M})
+	if err != nil {
+		return Verdicts{}, fmt.Errorf("fit on the first %d samples: %w", fitted, err)
+	}
+	r, err := model.Score(s, 0)
+	if err != nil {
+		return Verdicts{}, fmt.Errorf("score: %w", err)
+	}
+	v := newVerdicts(s, r)
+	a := j.Policy.start(s, r, &v)
+	a.renew(s.Grid.Start - s.Grid.Step)
+	v.Episodes = a.run()
+	v.Notices = notices(s.Grid, v.State)
+	return v, nil
+}
