@@ -1,0 +1,84 @@
+package cases
+
+import (
+	"errors"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+)
+
+// ErrConflict is returned by a store when something in a Change was changed by
+// somebody else since it was read: read again and decide again.
+var ErrConflict = errors.New("changed by somebody else meanwhile")
+
+// ErrNotFound is returned by a store for an unknown ID.
+var ErrNotFound = errors.New("not found")
+
+// ErrLost is returned by a store when the outcome of an action is reported by
+// one who no longer holds its lease.
+var ErrLost = errors.New("the lease was lost")
+
+// Change is everything that one decision writes: committed whole or not at all.
+type Change struct {
+	Delivery     *alert.Delivery // stored with its raw body when not nil
+	Observations []Observation
+	// Alerts and Cases replace what is stored, if the stored version is the one
+	// given (0: must not exist yet), else the whole Change is an ErrConflict.
+	// No identity and no case ID may occur twice.
+	Alerts []Alert
+	Cases  []Case
+	Events []Event
+	// Actions are added; one whose Key exists already is left out silently.
+	Actions []Action
+	Cancel  []CancelActions
+}
+
+// Empty reports whether the change writes nothing.
+func (c Change) Empty() bool {
+	return c.Delivery == nil && len(c.Observations) == 0 && len(c.Alerts) == 0 && len(c.Cases) == 0 &&
+		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0
+}
+
+// CancelActions calls off what waits: the actions of the case of these kinds
+// (all when empty) that are due, retry or unknown become done, cancelled.
+// Actions of the same Change are not touched.
+type CancelActions struct {
+	CaseID string
+	Kinds  []Kind
+	At     time.Time
+	Reason string // one sentence
+}
+
+// Prior is what is known before a decision.
+type Prior struct {
+	// Alerts by identity; what is not in it is unknown.
+	Alerts map[alert.Identity]Alert
+	// Cases by ID: the cases of Alerts, and those not closed with a Key in ByKey.
+	Cases map[string]Case
+	// ByKey names, for each asked key, the case that is not closed, if any.
+	ByKey map[string]string
+}
+
+// ClaimRequest asks for actions to run.
+type ClaimRequest struct {
+	Holder  string        // who asks; unique per process start
+	Channel string        // actions of this channel only
+	Now     time.Time     // what is due at this time
+	Lease   time.Duration // how long they are the holder's alone
+	Limit   int           // at most so many, at least 1
+}
+
+// Result is how an attempt ended; stored in one step with what follows from it.
+type Result struct {
+	Action  Action      // as claimed
+	State   ActionState // Done, Retry or Dead
+	Outcome Outcome     // for Done and Dead
+	Due     time.Time   // for Retry: when next
+	At      time.Time
+	Error   string
+	Receipt Receipt
+	Events  []Event
+	// Change is committed with it; ErrConflict when it cannot be: the action is
+	// still held and may be decided again.
+	Change Change
+}

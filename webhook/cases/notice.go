@@ -1,0 +1,82 @@
+package cases
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+)
+
+// What a notice is about.
+type What string
+
+// The occasions of a notice.
+const (
+	WhatOpened   What = "opened"
+	WhatReopened What = "reopened"
+	WhatResolved What = "resolved"
+)
+
+// MaxNoticeAlerts bounds the alerts within one notice; More counts the others.
+const MaxNoticeAlerts = 50
+
+// Notice is the payload of a Notify action: everything a channel needs to
+// write its message, as it was when the decision fell.
+type Notice struct {
+	What   What          `json:"what"`
+	At     time.Time     `json:"at"`
+	Case   Case          `json:"case"`
+	Alerts []alert.Alert `json:"alerts"` // those that caused it, at most MaxNoticeAlerts
+	More   int           `json:"more,omitempty"`
+	Note   string        `json:"note,omitempty"` // e.g. that a resolution was not believed
+}
+
+// Message is what a channel is asked to send.
+type Message struct {
+	// Key is the same at every attempt of this message and of no other: pass it
+	// on as the other side's idempotency key where it has one.
+	Key     string
+	Attempt int // from 1
+	// Interrupted: an earlier attempt may have arrived.
+	Interrupted bool
+	Channel     string
+	Notice      Notice
+	// Previous is the receipt of the last message about the same case on this
+	// channel; zero for the first. It holds e.g. what to update or to thread on.
+	Previous Receipt
+}
+
+// SendError tells the executor how to go on after a failed attempt. An error
+// that is none of these is retried.
+type SendError struct {
+	Err        error         // what happened; must not hold secrets
+	Permanent  bool          // never try again
+	RetryAfter time.Duration // do not try before; 0: as the retry policy says
+	Receipt    Receipt       // what the other side said, if anything
+}
+
+// Error is the sentence of Err.
+func (e *SendError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *SendError) Unwrap() error { return e.Err }
+
+// Rejected makes a permanent SendError.
+func Rejected(r Receipt, format string, args ...any) error {
+	return &SendError{Err: fmt.Errorf(format, args...), Permanent: true, Receipt: r}
+}
+
+// Later makes a SendError that waits at least d.
+func Later(d time.Duration, r Receipt, format string, args ...any) error {
+	return &SendError{Err: fmt.Errorf(format, args...), RetryAfter: d, Receipt: r}
+}
+
+// AsSendError finds the SendError in err, or makes a retryable one of it.
+func AsSendError(err error) *SendError {
+	var s *SendError
+	if errors.As(err, &s) {
+		return s
+	}
+	return &SendError{Err: err}
+}

@@ -1,0 +1,95 @@
+// Package store keeps what must survive: deliveries, alerts, cases, timelines
+// and actions, in SQLite or in PostgreSQL.
+//
+// The idea: consumers declare what they need as small interfaces (stage.Reader,
+// stage.Committer, action.Queue, api's pages); DB satisfies them all on both
+// databases with the same SQL, and storetest is the suite that both pass. A
+// cases.Change is one transaction. Rows carry a version: a change based on an
+// older one is cases.ErrConflict, so that any number of receivers come to the
+// same state. SQLite has one writer, which commits the changes of concurrent
+// deliveries together.
+//
+//	db, err := store.Open(ctx, store.Options{URL: "sqlite:///var/lib/foreshock/webhook.db"})
+//	defer db.Close()
+//	err = db.Commit(ctx, change) // durable when nil
+//
+// It decides nothing: it neither folds alerts nor knows the state machines.
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/cases"
+)
+
+// Store is everything that a store does: what the conformance suite tests.
+// Consumers declare the part that they use. All methods may be called
+// concurrently.
+type Store interface {
+	// Prior: see stage.Reader. Cases of the alerts are included.
+	Prior(ctx context.Context, ids []alert.Identity, keys []string) (cases.Prior, error)
+	// Commit: see stage.Committer.
+	Commit(ctx context.Context, ch cases.Change) error
+
+	// DueChannels names the channels with actions that could be claimed at now.
+	DueChannels(ctx context.Context, now time.Time) ([]string, error)
+	// NextDue is the earliest due time of any action that waits; zero if none.
+	NextDue(ctx context.Context) (time.Time, error)
+	// Claim marks due actions as running and hands them out, at most one per
+	// lane, in the order of Planned. Nobody else gets them before the lease ends.
+	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
+	// Extend prolongs the leases of everything that the holder runs and returns
+	// the IDs that it still holds.
+	Extend(ctx context.Context, holder string, until time.Time) ([]string, error)
+	// Finish records an attempt: cases.ErrLost when the lease is another's by
+	// now, cases.ErrConflict when r.Change is stale.
+	Finish(ctx context.Context, r cases.Result) error
+	// Reap makes actions unknown whose lease ended before now, with a timeline
+	// event and a line in the ledger each, and returns them.
+	Reap(ctx context.Context, now time.Time) ([]cases.Action, error)
+
+	// Cases lists cases, newest first.
+	Cases(ctx context.Context, q cases.Query) ([]cases.Case, error)
+	// Story reads one case with everything; cases.ErrNotFound.
+	Story(ctx context.Context, caseID string) (cases.Story, error)
+	// Deliveries lists deliveries, newest first, those before the given ID when
+	// it is not empty.
+	Deliveries(ctx context.Context, before string, limit int) ([]cases.DeliveryInfo, error)
+	// Body is the raw body of a delivery as received (cut: only its beginning);
+	// cases.ErrNotFound when it was not kept.
+	Body(ctx context.Context, deliveryID string) (body []byte, cut bool, err error)
+	// Observations lists what was decided about an alert, newest first.
+	Observations(ctx context.Context, id alert.Identity, limit int) ([]cases.Observation, error)
+	// Counts reads totals.
+	Counts(ctx context.Context) (cases.Counts, error)
+
+	// Trim deletes what is older than asked, in small steps, and returns how
+	// many rows went.
+	Trim(ctx context.Context, t Retention) (int64, error)
+	// Ready proves that the store can write, durably.
+	Ready(ctx context.Context) error
+	// Close waits for running writes and closes.
+	Close() error
+}
+
+// Retention says what Trim may delete. Zero times delete nothing. Open cases
+// and waiting actions are never deleted.
+type Retention struct {
+	Bodies     time.Time // raw bodies received before
+	Deliveries time.Time // deliveries and observations received before
+	Cases      time.Time // closed cases, with all of theirs, closed before
+}
+
+// Options say where the store is.
+type Options struct {
+	// URL is sqlite:///absolute/path.db (or sqlite:relative.db) or
+	// postgres://user:password@host:port/database?….
+	URL string
+	// Now is the clock for retention and migration only; nil is time.Now.
+	Now func() time.Time
+	// ReadOnly opens an existing SQLite file beside the process that owns it;
+	// every write is an error. Ignored by PostgreSQL.
+	ReadOnly bool
+}
