@@ -89,7 +89,7 @@ type State uint8
 const (
 	// OK: the sample was judged.
 	OK State = iota
-	// Gap: there is no sample.
+	// Gap: there is no sample, or an infinite one.
 	Gap
 	// WarmUp: the series is younger than the shortest training window.
 	WarmUp

@@ -1,0 +1,167 @@
+package baseline
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/robust"
+	"github.com/foreshock/foreshock/pkg/season"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+var nan = math.NaN()
+
+func init() {
+	Baselines.Add(registry.Entry[Baseline]{
+		Name:    "seasonal",
+		Summary: "The usual shape of the day, and of the week once there is enough history, by medians.",
+		Source:  "Periodic medians as in Hochenbaum, Vallis and Kejariwal, arXiv:1704.07706, section 3; trend by Sen, JASA 63(324), 1968, doi:10.1080/01621459.1968.10480934",
+		New:     func() Baseline { return NewSeasonal() },
+	})
+}
+
+// Seasonal is a robust profile by time of day and week: medians per phase, straight lines between phases, distances above and below that follow the phase, and a
+// straight trend where Kendall's test finds one. What recurs at the same time on several days is normal then, also when the median does not see it.
+type Seasonal struct {
+	Trend     bool              `json:"trend" yaml:"trend" help:"Follow a straight trend of the daily level where one is significant."`
+	Week      string            `json:"week" yaml:"week" enum:"auto,off" help:"Learn a profile of the week: auto does so from two weeks of history on, when it predicts held-out days better."`
+	Bucket    registry.Duration `json:"bucket" yaml:"bucket" min:"60" max:"21600" help:"Width of one phase of the day; never below the step."`
+	Recurring int               `json:"recurring" yaml:"recurring" min:"0" max:"31" unit:"days" help:"A deviation that came on so many days at the same time is expected there; 0 turns this off."`
+}
+
+// NewSeasonal returns the defaults.
+func NewSeasonal() *Seasonal {
+	return &Seasonal{Trend: true, Week: "auto", Bucket: registry.Duration(15 * time.Minute), Recurring: 3}
+}
+
+// Validate accepts all that the tags do.
+func (*Seasonal) Validate() error { return nil }
+
+const (
+	// weekBuckets is an hour of the week each: two weeks give two hours' worth of samples to a bucket.
+	weekBuckets = 7 * 24
+	// weekGain is how much smaller the usual held-out residual must be for the week to be kept.
+	weekGain = 0.95
+	// distanceShare is the least share of the overall distance that a phase has: a quiet hour is rarely as quiet as its few samples say.
+	distanceShare = 0.3
+	// distanceReach is how many neighbouring phases on each side pool their residuals for a distance.
+	distanceReach = 2
+	// slotMillis is the width of the slots in which recurring deviations are looked for.
+	slotMillis = 5 * 60 * 1000
+	// ordinary is the distance up to which a recurring deviation needs no widening.
+	ordinary = 3
+)
+
+// Fit learns the profile. It wants two days at the least, and half of the phases of the day covered.
+func (s *Seasonal) Fit(train series.Series, zone *time.Location) (Fit, error) {
+	values, present := clean(train.Values)
+	if span := int64(len(values)) * train.Grid.Step; span < 2*season.DayMillis || present < 20 {
+		return Fit{}, fmt.Errorf("%d samples over %s, want two days at the least: %w", present, registry.Duration(time.Duration(span)*time.Millisecond), ErrTooShort)
+	}
+	f := s.prepare(values, train.Grid, zone)
+	if f.covered() < 0.5 {
+		return Fit{}, fmt.Errorf("samples in %.0f %% of the phases of the day, want half of them: %w", 100*f.covered(), ErrTooShort)
+	}
+	low, high := extent(values)
+	if low == high {
+		return Fit{}, ErrConstant
+	}
+	f.trend()
+	f.day()
+	if s.Week == "auto" {
+		f.week()
+	}
+	if !f.distances(1e-3 * (high - low)) {
+		return Fit{}, ErrConstant
+	}
+	if s.Recurring > 0 {
+		f.recurring(s.Recurring)
+	}
+	return Fit{Model: f.model(), Held: f.held()}, nil
+}
+
+func extent(values []float64) (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for _, x := range values {
+		if x == x {
+			low, high = min(low, x), max(high, x)
+		}
+	}
+	return low, high
+}
+
+// seasonal is a fitted Seasonal.
+type seasonal struct {
+	zone *time.Location
+	// origin is the time at which the trend adds nothing, slope its rise per millisecond.
+	origin int64
+	slope  float64
+	// profile, up and down have one entry per phase of the day; week, if any, one per hour of the week, to be added.
+	profile, up, down, week []float64
+	// moreUp and moreDown widen the distances per slot of the day; empty where nothing recurs.
+	moreUp, moreDown []float64
+}
+
+// Predict fills the band.
+func (m *seasonal) Predict(window series.Series, dst Band) {
+	dst.mustHave(len(window.Values))
+	clock := season.NewClock(m.zone)
+	phases := float64(len(m.profile)) / season.DayMillis
+	for i := range dst.Center {
+		t := window.Grid.At(i)
+		day, tod := clock.Day(t)
+		x := float64(tod) * phases
+		c := at(m.profile, x) + m.slope*float64(t-m.origin)
+		if m.week != nil {
+			c += at(m.week, weekPosition(day, tod))
+		}
+		dst.Center[i], dst.Up[i], dst.Down[i] = c, at(m.up, x), at(m.down, x)
+		if m.moreUp != nil {
+			slot := slotOf(tod, len(m.moreUp))
+			dst.Up[i] *= m.moreUp[slot]
+			dst.Down[i] *= m.moreDown[slot]
+		}
+	}
+}
+
+func weekPosition(day, tod int64) float64 {
+	return (float64(season.Weekday(day)) + float64(tod)/season.DayMillis) * 24
+}
+
+func slotOf(tod int64, slots int) int { return int(tod * int64(slots) / season.DayMillis) }
+
+// MarshalBinary writes the tables.
+func (m *seasonal) MarshalBinary() ([]byte, error) {
+	return writer{}.kind(kindSeasonal).text(m.zone.String()).ints(m.origin).floats(m.slope).
+		slice(m.profile).slice(m.up).slice(m.down).slice(m.week).slice(m.moreUp).slice(m.moreDown), nil
+}
+
+func readSeasonal(r *reader) Model {
+	name := r.text()
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "Local" {
+		r.err = errCorrupt
+		zone = time.UTC
+	}
+	m := &seasonal{zone: zone, origin: r.int(), slope: r.float()}
+	for _, dst := range []*[]float64{&m.profile, &m.up, &m.down, &m.week, &m.moreUp, &m.moreDown} {
+		*dst = r.slice()
+	}
+	if n := len(m.profile); n == 0 || len(m.up) != n || len(m.down) != n || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
+		r.err = errCorrupt
+	}
+	return m
+}
+
+// robustTrend returns the slope per millisecond of one value per day at its time, 0 where there is no trend.
+func robustTrend(at, level []float64) float64 {
+	if len(at) < 5 {
+		return 0
+	}
+	if slope, trend := robust.Slope(at, level); trend {
+		return slope
+	}
+	return 0
+}

@@ -1,0 +1,274 @@
+package baseline
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/robust"
+	"github.com/foreshock/foreshock/pkg/season"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// seasonalFit is a Seasonal in the making.
+type seasonalFit struct {
+	grid   series.Grid
+	zone   *time.Location
+	values []float64 // as given; NaN for gaps
+	fold   []uint16
+	folds  int
+
+	phases int       // phases of a day
+	phase  []int32   // of each sample
+	x      []float64 // position of each sample in phases
+	hour   []int32   // hour of the week of each sample
+	hours  []float64 // position of each sample in hours of the week
+	tod    []int64
+
+	slope  float64
+	origin int64
+
+	profile *profile
+	weekly  *profile // nil: none
+	// in and out are residuals of each sample: from all samples, and from those of other folds only.
+	in, out []float64
+
+	up, down         []float64 // distances per phase
+	moreUp, moreDown []float64 // widening per slot
+	// heldUp and heldDown are the same without the fold: [fold*slots+slot].
+	heldUp, heldDown []float64
+}
+
+func (s *Seasonal) prepare(values []float64, g series.Grid, zone *time.Location) *seasonalFit {
+	if zone == nil {
+		zone = time.UTC
+	}
+	width := max(s.Bucket.Milliseconds(), g.Step)
+	f := &seasonalFit{grid: g, zone: zone, values: values, phases: int(max(1, season.DayMillis/width)), origin: g.End()}
+	f.fold, f.folds = foldsOf(g)
+	f.phase, f.hour = make([]int32, g.N), make([]int32, g.N)
+	f.x, f.hours, f.tod = make([]float64, g.N), make([]float64, g.N), make([]int64, g.N)
+	clock := season.NewClock(zone)
+	per := float64(f.phases) / season.DayMillis
+	for i := range values {
+		day, tod := clock.Day(g.At(i))
+		f.tod[i] = tod
+		f.x[i] = float64(tod) * per
+		f.phase[i] = int32(f.x[i])
+		f.hours[i] = weekPosition(day, tod)
+		f.hour[i] = int32(f.hours[i])
+	}
+	return f
+}
+
+// covered returns the share of phases that have a sample.
+func (f *seasonalFit) covered() float64 {
+	seen := make([]bool, f.phases)
+	n := 0
+	for i, v := range f.values {
+		if v == v && !seen[f.phase[i]] {
+			seen[f.phase[i]] = true
+			n++
+		}
+	}
+	return float64(n) / float64(f.phases)
+}
+
+// trend finds the slope of the daily medians; only days with half of their samples count.
+func (f *seasonalFit) trend() {
+	per := max(1, int(season.DayMillis/f.grid.Step))
+	var at, level []float64
+	var scratch []float64
+	for end := f.grid.N; end-per >= 0; end -= per {
+		scratch = robust.Drop(scratch[:0], f.values[end-per:end])
+		if 2*len(scratch) >= per {
+			at = append(at, float64(f.grid.At(end-per/2)))
+			level = append(level, robust.MedianInPlace(scratch))
+		}
+	}
+	slices.Reverse(at)
+	slices.Reverse(level)
+	f.slope = robustTrend(at, level)
+}
+
+// day learns the profile of the day from what the trend leaves.
+func (f *seasonalFit) day() {
+	flat := f.values
+	if f.slope != 0 {
+		flat = make([]float64, len(f.values))
+		for i, v := range f.values {
+			flat[i] = v - f.slope*float64(f.grid.At(i)-f.origin)
+		}
+	}
+	f.profile = newProfile(flat, f.phase, f.fold, f.phases, f.folds)
+	f.in, f.out = f.residuals(flat, f.profile, f.x, 1, 1)
+}
+
+// residuals returns what a profile leaves of the values, from all samples and from those of other folds; the profile counts with a weight.
+func (f *seasonalFit) residuals(values []float64, p *profile, x []float64, weightIn, weightOut float64) (in, out []float64) {
+	in, out = make([]float64, len(values)), make([]float64, len(values))
+	for i, v := range values {
+		without := p.without[int(f.fold[i])*p.buckets:][:p.buckets]
+		in[i] = v - weightIn*at(p.median, x[i])
+		out[i] = v - weightOut*at(without, x[i])
+	}
+	return in, out
+}
+
+// week adds a profile of the week where it predicts held-out days better. Weeks are few, so it is shrunk towards none: k weeks count k/(k+1).
+func (f *seasonalFit) week() {
+	weeks := float64(f.grid.N) * float64(f.grid.Step) / (7 * season.DayMillis)
+	if weeks < 2 {
+		return
+	}
+	p := newProfile(f.out, f.hour, f.fold, weekBuckets, f.folds)
+	k := math.Floor(weeks)
+	_, out := f.residuals(f.out, p, f.hours, 0, (k-1)/k)
+	if usual(out) > weekGain*usual(f.out) {
+		return
+	}
+	for i := range p.median {
+		p.median[i] *= k / (k + 1)
+	}
+	f.weekly = p
+	f.out = out
+	f.in, _ = f.residuals(f.in, p, f.hours, 1, 0)
+}
+
+// usual is the median distance of residuals from zero.
+func usual(r []float64) float64 {
+	d := make([]float64, 0, len(r))
+	for _, x := range r {
+		if x == x {
+			d = append(d, math.Abs(x))
+		}
+	}
+	return robust.MedianInPlace(d)
+}
+
+// distances learns the usual distance above and below the centre of each phase, never below the floor; false when there is none at all.
+func (f *seasonalFit) distances(floor float64) bool {
+	var ups, downs []float64
+	byPhase := make([][2][]float64, f.phases)
+	for i, r := range f.in {
+		switch {
+		case r >= 0:
+			ups = append(ups, r)
+			byPhase[f.phase[i]][0] = append(byPhase[f.phase[i]][0], r)
+		case r < 0:
+			downs = append(downs, -r)
+			byPhase[f.phase[i]][1] = append(byPhase[f.phase[i]][1], -r)
+		}
+	}
+	allUp, allDown := spread(ups), spread(downs)
+	if !(max(allUp, allDown) > 0) && !(floor > 0) {
+		return false
+	}
+	// One side may hardly exist, as with rates that are mostly zero: it takes its measure from the other.
+	floorUp := max(floor, distanceShare*max(allUp, distanceShare*allDown))
+	floorDown := max(floor, distanceShare*max(allDown, distanceShare*allUp))
+	f.up = pooled(byPhase, 0, floorUp)
+	f.down = pooled(byPhase, 1, floorDown)
+	return true
+}
+
+// pooled returns one distance per phase from its residuals and its neighbours', smoothed over the same reach.
+func pooled(byPhase [][2][]float64, side int, floor float64) []float64 {
+	n := len(byPhase)
+	reach := min(distanceReach, (n-1)/2)
+	raw := make([]float64, n)
+	var pool []float64
+	for b := range raw {
+		pool = pool[:0]
+		for k := -reach; k <= reach; k++ {
+			pool = append(pool, byPhase[(b+k+n)%n][side]...)
+		}
+		raw[b] = max(floor, spread(pool))
+	}
+	smooth := make([]float64, n)
+	for b := range smooth {
+		for k := -reach; k <= reach; k++ {
+			smooth[b] += raw[(b+k+n)%n] / float64(2*reach+1)
+		}
+	}
+	return smooth
+}
+
+// recurring widens the distances in slots of the day where at least so many folds deviate: the nightly backup is not news.
+func (f *seasonalFit) recurring(days int) {
+	if f.folds < days+1 {
+		return
+	}
+	slots := int(season.DayMillis / max(slotMillis, f.grid.Step))
+	if slots < 2 {
+		return
+	}
+	ups, downs := make([]float64, f.folds*slots), make([]float64, f.folds*slots)
+	for i, r := range f.out {
+		if r != r {
+			continue
+		}
+		k := int(f.fold[i])*slots + slotOf(f.tod[i], slots)
+		if r >= 0 {
+			ups[k] = max(ups[k], r/at(f.up, f.x[i]))
+		} else {
+			downs[k] = max(downs[k], -r/at(f.down, f.x[i]))
+		}
+	}
+	f.moreUp, f.heldUp = widen(ups, f.folds, slots, days)
+	f.moreDown, f.heldDown = widen(downs, f.folds, slots, days)
+}
+
+// widen returns, per slot, the factor that brings the deviation which came on so many days to an ordinary one: with all folds, and without each. A slot also takes
+// in its neighbours, since jobs do not start to the second.
+func widen(peaks []float64, folds, slots, days int) (all, held []float64) {
+	near := make([]float64, len(peaks))
+	for f := range folds {
+		p, q := peaks[f*slots:][:slots], near[f*slots:][:slots]
+		for b := range q {
+			q[b] = max(p[(b+slots-1)%slots], p[b], p[(b+1)%slots])
+		}
+	}
+	all, held = make([]float64, slots), make([]float64, len(peaks))
+	column := make([]float64, folds)
+	for b := range slots {
+		for f := range folds {
+			column[f] = near[f*slots+b]
+		}
+		slices.Sort(column)
+		kth, next := column[folds-days], column[folds-days-1]
+		all[b] = max(1, kth/ordinary)
+		for f := range folds {
+			// Without its own peak: when that is among the highest, the next one moves up.
+			held[f*slots+b] = all[b]
+			if near[f*slots+b] >= kth {
+				held[f*slots+b] = max(1, next/ordinary)
+			}
+		}
+	}
+	return all, held
+}
+
+func (f *seasonalFit) model() *seasonal {
+	m := &seasonal{zone: f.zone, origin: f.origin, slope: f.slope, profile: f.profile.median, up: f.up, down: f.down, moreUp: f.moreUp, moreDown: f.moreDown}
+	if f.weekly != nil {
+		m.week = f.weekly.median
+	}
+	return m
+}
+
+// held returns the score of each sample by what the other folds say.
+func (f *seasonalFit) held() []float64 {
+	slots := len(f.moreUp)
+	for i, r := range f.out {
+		d, more := f.up, f.heldUp
+		if r < 0 {
+			d, more = f.down, f.heldDown
+		}
+		f.out[i] = r / at(d, f.x[i])
+		if slots > 0 {
+			f.out[i] /= more[int(f.fold[i])*slots+slotOf(f.tod[i], slots)]
+		}
+	}
+	return f.out
+}

@@ -1,0 +1,138 @@
+package detect
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/foreshock/foreshock/pkg/baseline"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// budget is the noise budget that every detector has.
+type budget struct {
+	Budget float64 `json:"budget" yaml:"budget" min:"0.01" max:"1000" unit:"episodes/week" help:"How many false episodes a week are acceptable per series; the threshold follows from it."`
+}
+
+// fitResidual judges samples by their distance from a baseline, calibrated on what the baseline says about days that it has not seen.
+func fitResidual(b baseline.Baseline, train Train, allowed float64) (Model, error) {
+	fit, err := b.Fit(train.Series, train.Zone)
+	switch {
+	case errors.Is(err, baseline.ErrConstant):
+		return constantOf(train.Series), nil
+	case errors.Is(err, baseline.ErrTooShort):
+		return nil, fmt.Errorf("%w: %w", ErrTooShort, err)
+	case err != nil:
+		return nil, err
+	}
+	return &residual{baseline: fit.Model, threshold: calibrate(fit.Held, train.Series.Grid.Step, train, allowed)}, nil
+}
+
+// residual is a baseline with a threshold.
+type residual struct {
+	baseline baseline.Model
+	threshold
+}
+
+// Score compares every sample with the band.
+func (m *residual) Score(window series.Series, warmup int) (Result, error) {
+	if warmup < 0 || warmup > len(window.Values) {
+		return Result{}, fmt.Errorf("warm-up of %d samples in a window of %d", warmup, len(window.Values))
+	}
+	values := window.Values[warmup:]
+	band := baseline.NewBand(len(window.Values))
+	m.baseline.Predict(window, band)
+	r := NewResult(len(values))
+	for i, x := range values {
+		k := i + warmup
+		r.Expected[i] = band.Center[k]
+		r.Upper[i] = band.Center[k] + m.theta*band.Up[k]
+		r.Lower[i] = band.Center[k] - m.theta*band.Down[k]
+		if !baseline.Usable(x) { // no number, or an infinity: a division by zero in the query, not a value
+			r.Score[i], r.State[i] = math.NaN(), Gap
+			continue
+		}
+		r.Score[i] = m.level(math.Abs(band.Score(k, x)))
+	}
+	return r, nil
+}
+
+// MarshalBinary writes the threshold, then the baseline.
+func (m *residual) MarshalBinary() ([]byte, error) {
+	base, err := m.baseline.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("write the baseline: %w", err)
+	}
+	return append(floats([]byte{tagResidual}, m.middle, m.theta), base...), nil
+}
+
+// constant is the model of a window that held one value. A sample with that value is in state Constant; another one is abnormal by its relative distance, since
+// nothing is known of the usual one: 1 at the value itself, 2 at twice it.
+type constant struct{ value float64 }
+
+func constantOf(s series.Series) constant {
+	for _, x := range s.Values {
+		if baseline.Usable(x) {
+			return constant{x}
+		}
+	}
+	panic("detect: a window without a value was fitted as constant")
+}
+
+func (m constant) Score(window series.Series, warmup int) (Result, error) {
+	if warmup < 0 || warmup > len(window.Values) {
+		return Result{}, fmt.Errorf("warm-up of %d samples in a window of %d", warmup, len(window.Values))
+	}
+	values := window.Values[warmup:]
+	r := NewResult(len(values))
+	for i, x := range values {
+		r.Expected[i], r.Lower[i], r.Upper[i] = m.value, m.value, m.value
+		d := math.Abs(x - m.value)
+		switch {
+		case !baseline.Usable(x):
+			r.Score[i], r.State[i] = math.NaN(), Gap
+		case d <= rounding*math.Abs(m.value):
+			r.Score[i], r.State[i] = math.NaN(), Constant
+		case m.value == 0:
+			r.Score[i] = 2 - 1/(1+d)
+		default:
+			r.Score[i] = 1 + d/math.Abs(m.value)
+		}
+	}
+	return r, nil
+}
+
+// rounding is the relative difference that arithmetic in a query may leave between equal values.
+const rounding = 1e-9
+
+func (m constant) MarshalBinary() ([]byte, error) { return floats([]byte{tagConstant}, m.value), nil }
+
+// The first byte of a written model.
+const (
+	tagResidual byte = 1
+	tagConstant byte = 2
+)
+
+func floats(b []byte, xs ...float64) []byte {
+	for _, x := range xs {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
+	}
+	return b
+}
+
+// unmarshalResidual reads a residual or constant model.
+func unmarshalResidual(data []byte) (Model, error) {
+	at := func(i int) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(data[1+8*i:])) }
+	switch {
+	case len(data) == 9 && data[0] == tagConstant:
+		return constant{at(0)}, nil
+	case len(data) > 17 && data[0] == tagResidual:
+		base, err := baseline.Unmarshal(data[17:])
+		if err != nil {
+			return nil, err
+		}
+		return &residual{baseline: base, threshold: threshold{middle: at(0), theta: at(1)}}, nil
+	}
+	return nil, fmt.Errorf("%d bytes that no residual model wrote", len(data))
+}

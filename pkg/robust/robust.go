@@ -1,0 +1,168 @@
+// Package robust holds location and scale estimates that a few wild values cannot move, and sums that do not lose digits.
+//
+// The idea: what is normal is told by the middle of the data, so that the anomaly that is looked for does not hide itself.
+//
+//	m := robust.Median(values, nil)
+//	s := robust.Gaussian * robust.MAD(values, m, nil)     // comparable to a standard deviation
+//
+// All functions expect values without NaN (see Drop) and leave their input as it is; those that need room take a scratch slice, which may be nil.
+package robust
+
+import (
+	"math"
+	"slices"
+)
+
+// Gaussian makes the median absolute deviation of normal data equal to its standard deviation: 1/Φ⁻¹(3/4).
+// Source: Rousseeuw and Croux, Alternatives to the Median Absolute Deviation, JASA 88(424), 1993, doi:10.1080/01621459.1993.10476408.
+const Gaussian = 1.482602218505602
+
+// GaussianMean does the same for the mean absolute deviation: √(π/2).
+const GaussianMean = 1.2533141373155001
+
+// Drop appends the values that are not NaN to dst and returns it.
+func Drop(dst, values []float64) []float64 {
+	for _, v := range values {
+		if v == v {
+			dst = append(dst, v)
+		}
+	}
+	return dst
+}
+
+// Median returns the middle value, or the mean of the two in the middle; NaN for no values. It copies into scratch.
+func Median(values, scratch []float64) float64 {
+	return MedianInPlace(append(scratch[:0], values...))
+}
+
+// MedianInPlace is Median without a copy: it reorders the values.
+func MedianInPlace(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return math.NaN()
+	}
+	hi := Select(values, n/2)
+	if n%2 == 1 {
+		return hi
+	}
+	// After Select everything before n/2 is not above it: the lower middle is their largest.
+	lo := slices.Max(values[:n/2])
+	return lo + (hi-lo)/2
+}
+
+// MAD returns the median absolute deviation from center, not scaled (see Gaussian); NaN for no values. It copies into scratch.
+func MAD(values []float64, center float64, scratch []float64) float64 {
+	scratch = scratch[:0]
+	for _, v := range values {
+		scratch = append(scratch, math.Abs(v-center))
+	}
+	return MedianInPlace(scratch)
+}
+
+// Quantile returns the q-quantile (0…1) of sorted values by linear interpolation (Hyndman and Fan's type 7); NaN for no values.
+func Quantile(sorted []float64, q float64) float64 {
+	n := len(sorted)
+	if n == 0 {
+		return math.NaN()
+	}
+	h := q * float64(n-1)
+	if !(h > 0) {
+		return sorted[0]
+	}
+	i := int(h)
+	if i >= n-1 {
+		return sorted[n-1]
+	}
+	return sorted[i] + (h-float64(i))*(sorted[i+1]-sorted[i])
+}
+
+// Select reorders the values so that values[k] is what it would be when sorted, nothing before it is above and nothing after it below, and
+// returns it. Expected linear time. Source: Hoare, Algorithm 65: Find, CACM 4(7), 1961, with the median of three as pivot.
+func Select(values []float64, k int) float64 {
+	lo, hi := 0, len(values)-1
+	for hi-lo > 16 {
+		mid := lo + (hi-lo)/2
+		a, b, c := values[lo], values[mid], values[hi]
+		pivot := max(min(a, b), min(max(a, b), c))
+		i, j := lo, hi
+		for i <= j {
+			for values[i] < pivot {
+				i++
+			}
+			for values[j] > pivot {
+				j--
+			}
+			if i <= j {
+				values[i], values[j] = values[j], values[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case k <= j:
+			hi = j
+		case k >= i:
+			lo = i
+		default:
+			return values[k]
+		}
+	}
+	for i := lo + 1; i <= hi; i++ {
+		v := values[i]
+		j := i
+		for ; j > lo && values[j-1] > v; j-- {
+			values[j] = values[j-1]
+		}
+		values[j] = v
+	}
+	return values[k]
+}
+
+// Sum returns the compensated sum. Source: Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen, ZAMM 54, 1974.
+func Sum(values []float64) float64 {
+	var s, c float64
+	for _, v := range values {
+		t := s + v
+		if math.Abs(s) >= math.Abs(v) {
+			c += (s - t) + v
+		} else {
+			c += (v - t) + s
+		}
+		s = t
+	}
+	if c != c { // an infinity among the terms
+		return s
+	}
+	return s + c
+}
+
+// Mean returns the compensated mean; NaN for no values.
+func Mean(values []float64) float64 { return Sum(values) / float64(len(values)) }
+
+// Slope returns the median slope of y over all pairs of x (x strictly rising) and whether it is a trend: Kendall's test rejects "no trend" at 5 %, two-sided,
+// by its normal approximation with continuity correction. Sources: Sen, JASA 63(324), 1968, doi:10.1080/01621459.1968.10480934; Kendall, Rank Correlation Methods, 1970.
+func Slope(x, y []float64) (slope float64, trend bool) {
+	if len(x) != len(y) {
+		panic("robust: Slope of x and y of different lengths")
+	}
+	var slopes []float64
+	s := 0.0
+	for i := range x {
+		for j := i + 1; j < len(x); j++ {
+			d := y[j] - y[i]
+			slopes = append(slopes, d/(x[j]-x[i]))
+			switch {
+			case d > 0:
+				s++
+			case d < 0:
+				s--
+			}
+		}
+	}
+	if len(slopes) == 0 {
+		return 0, false
+	}
+	n := float64(len(x))
+	deviation := math.Sqrt(n * (n - 1) * (2*n + 5) / 18)
+	return MedianInPlace(slopes), (math.Abs(s)-1)/deviation > 1.959963984540054
+}
