@@ -1,8 +1,11 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // Status says what became of a message.
@@ -40,12 +43,24 @@ type Outcome struct {
 	Status Status
 	// After is how long the other side, or its documented quota, asks to wait before the next try; 0: the caller's own backoff.
 	After time.Duration
-	// Paced marks a retry that our own pacing caused: nothing was sent, so it is not a failed attempt.
-	Paced bool
 	// Reason is one line for people: the status and the beginning of the reply, or what went wrong. It holds no secret.
 	Reason string
-	// Ref names the message at the other side (Slack's channel and ts), for a later update; empty where there is none.
-	Ref string
+	// Receipt is what the other side said, for the ledger and for the next message about the same case.
+	Receipt cases.Receipt
+}
+
+// Result is the outcome in the executor's terms: a receipt, or a *cases.SendError that says how to go on.
+func (o Outcome) Result() (cases.Receipt, error) {
+	if o.Status == StatusSent {
+		return o.Receipt, nil
+	}
+	reason := o.Reason
+	if o.Status == StatusUnknown {
+		reason = "it may have arrived: " + reason
+	}
+	return o.Receipt, &cases.SendError{
+		Err: errors.New(reason), Permanent: o.Status == StatusPermanent, RetryAfter: o.After, Receipt: o.Receipt,
+	}
 }
 
 // Sent is the outcome of a message that was taken.

@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
+
+	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // Bounds of one exchange.
@@ -37,11 +39,13 @@ type Poster struct {
 	now    func() time.Time
 }
 
-// NewPoster returns a poster over the transport; nil is one of its own, with proxies from the environment and HTTP/2.
+// NewPoster returns a poster over the transport; nil is one of its own, with proxies from the environment.
 func NewPoster(transport http.RoundTripper) *Poster {
 	if transport == nil {
 		t := http.DefaultTransport.(*http.Transport).Clone()
 		t.MaxIdleConnsPerHost = 8 // the executor sends to few hosts from several workers
+		// A kept connection that the other side closes just as we write makes an outcome unknown: keep them shortly.
+		t.IdleConnTimeout = 10 * time.Second
 		t.ResponseHeaderTimeout = postTimeout
 		t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 		transport = t
@@ -115,19 +119,22 @@ func (p *Poster) Post(ctx context.Context, r Request) (Reply, Outcome) {
 }
 
 func (p *Poster) classify(r Reply, hide []string) Outcome {
+	text := shown(r.Body, hide)
 	what := strconv.Itoa(r.Status) + " " + http.StatusText(r.Status)
-	if text := shown(r.Body, hide); text != "" {
+	if text != "" {
 		what += ": " + text
 	}
+	o := Permanent(what)
 	switch {
 	case r.Status/100 == 2:
-		return Sent(what)
+		o = Sent(what)
 	case r.Status == http.StatusRequestTimeout, r.Status == http.StatusTooEarly, r.Status == http.StatusTooManyRequests, r.Status >= 500:
-		return Retry(retryAfter(r.Header.Get("Retry-After"), p.now()), what)
+		o = Retry(retryAfter(r.Header.Get("Retry-After"), p.now()), what)
 	case r.Status/100 == 3:
-		return Permanent(what + " (redirects are not followed: write the final address)")
+		o = Permanent(what + " (redirects are not followed: write the final address)")
 	}
-	return Permanent(what)
+	o.Receipt = cases.Receipt{Status: r.Status, Reply: text}
+	return o
 }
 
 // retryAfter reads seconds or an HTTP date. 0 means that none was given that can be read.
