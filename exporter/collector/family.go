@@ -1,0 +1,104 @@
+package collector
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// Family is one metric family: a name, a type, and the names of its labels. The zero value is not usable; see gauge and counter.
+type Family struct {
+	Name   string
+	Help   string
+	Type   prometheus.ValueType
+	Labels []string
+
+	desc  *prometheus.Desc
+	order []int // label positions in the sorted order that the exposition wants
+}
+
+// gauge declares a family of values that go up and down.
+func gauge(name, help string, labels ...string) *Family {
+	return newFamily(name, help, prometheus.GaugeValue, labels)
+}
+
+// counter declares a family of values that only go up, until the host restarts.
+func counter(name, help string, labels ...string) *Family {
+	return newFamily(name, help, prometheus.CounterValue, labels)
+}
+
+func newFamily(name, help string, t prometheus.ValueType, labels []string) *Family {
+	f := &Family{Name: name, Help: help, Type: t, Labels: labels, desc: prometheus.NewDesc(name, help, labels, nil)}
+	f.order = make([]int, len(labels))
+	for i := range f.order {
+		f.order[i] = i
+	}
+	slices.SortFunc(f.order, func(a, b int) int { return strings.Compare(labels[a], labels[b]) })
+	return f
+}
+
+// TypeName returns "counter" or "gauge".
+func (f *Family) TypeName() string {
+	if f.Type == prometheus.CounterValue {
+		return "counter"
+	}
+	return "gauge"
+}
+
+// series is one label set of a family. Making it costs allocations, sending it costs one; so collectors keep the series of things that stay.
+type series struct {
+	f     *Family
+	pairs []*dto.LabelPair
+}
+
+// with returns the series with these label values, in the order of f.Labels. Bytes that are not UTF-8 become U+FFFD: device names and mount
+// points may be anything, and one bad name must not cost the family. It panics when the number of values is wrong.
+func (f *Family) with(values ...string) series {
+	if len(values) != len(f.Labels) {
+		panic("collector: " + f.Name + ": wrong number of label values")
+	}
+	if len(values) == 0 {
+		return series{f: f}
+	}
+	s := series{f: f, pairs: make([]*dto.LabelPair, len(values))}
+	block := make([]dto.LabelPair, len(values))
+	for at, i := range f.order {
+		v := strings.ToValidUTF8(values[i], "\uFFFD")
+		block[at].Name, block[at].Value = &f.Labels[i], &v
+		s.pairs[at] = &block[at]
+	}
+	return s
+}
+
+// send sends one value of the series.
+func (s series) send(ch chan<- prometheus.Metric, v float64) {
+	ch <- &sample{series: s, value: v}
+}
+
+// send sends one value of the series with these label values.
+func (f *Family) send(ch chan<- prometheus.Metric, v float64, values ...string) {
+	f.with(values...).send(ch, v)
+}
+
+// sample is a prometheus.Metric that shares its label pairs with every other sample of its series. prometheus.MustNewConstMetric builds them
+// anew for each value, which was the largest part of a scrape.
+type sample struct {
+	series
+	value float64
+}
+
+// Desc returns the descriptor of the family.
+func (s *sample) Desc() *prometheus.Desc { return s.f.desc }
+
+// Write fills out. The label pairs are shared and must not be changed by the receiver, as with every metric of client_golang.
+func (s *sample) Write(out *dto.Metric) error {
+	out.Label = s.pairs
+	if s.f.Type == prometheus.CounterValue {
+		out.Counter = &dto.Counter{Value: &s.value}
+	} else {
+		out.Gauge = &dto.Gauge{Value: &s.value}
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/foreshock/foreshock/exporter/collector"
+)
+
+const healthPath = "/-/healthy"
+
+// timeoutHeader is how Prometheus tells for how long it will wait.
+const timeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
+
+// newHandler returns everything that is served.
+func newHandler(o *options, set *collector.Set, log *slog.Logger) (http.Handler, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc(healthPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Healthy") })
+	mux.Handle(o.path, newMetrics(o, set, log))
+	if o.path != "/" {
+		page, err := web.NewLandingPage(web.LandingConfig{
+			Name: "Foreshock exporter", Description: "Metrics of this host and its GPUs for Prometheus", Version: version.Info(),
+			Links: []web.LandingLinks{{Address: o.path, Text: "Metrics"}, {Address: healthPath, Text: "Health"}},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("making the landing page: %w", err)
+		}
+		mux.Handle("/", page)
+	}
+	return mux, nil
+}
+
+// metrics serves the scrapes.
+type metrics struct {
+	set             *collector.Set
+	own             *prometheus.Registry
+	timeout, offset time.Duration
+	slots           chan struct{} // nil: no limit
+	log             *slog.Logger
+}
+
+func newMetrics(o *options, set *collector.Set, log *slog.Logger) http.Handler {
+	m := &metrics{set: set, own: prometheus.NewRegistry(), timeout: o.timeout, offset: o.offset, log: log}
+	if o.maxRequests > 0 {
+		m.slots = make(chan struct{}, o.maxRequests)
+	}
+	m.own.MustRegister(versioncollector.NewCollector("foreshock_exporter"))
+	if !o.ownMetrics {
+		return m
+	}
+	m.own.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.InstrumentMetricHandler(m.own, m)
+}
+
+// ServeHTTP answers one scrape. The parameters collect[] and exclude[] choose collectors, as at node_exporter.
+func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if m.slots != nil {
+		select {
+		case m.slots <- struct{}{}:
+			defer func() { <-m.slots }()
+		default:
+			http.Error(w, fmt.Sprintf("Limit of %d scrapes at the same time reached, try again later.", cap(m.slots)), http.StatusServiceUnavailable)
+			return
+		}
+	}
+	query := r.URL.Query()
+	names, err := m.set.Select(query["collect[]"], query["exclude[]"])
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), m.limit(r))
+	defer cancel()
+	scrape := prometheus.NewRegistry()
+	scrape.MustRegister(m.set.Scrape(ctx, names))
+	promhttp.HandlerFor(prometheus.Gatherers{m.own, scrape}, promhttp.HandlerOpts{
+		ErrorLog:      slog.NewLogLogger(m.log.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError,
+	}).ServeHTTP(w, r)
+}
+
+// limit returns how long the collectors may take: what the scraper waits less the offset, but never more than --collector.timeout. Of a very short
+// scrape timeout at least half is left.
+func (m *metrics) limit(r *http.Request) time.Duration {
+	seconds, err := strconv.ParseFloat(r.Header.Get(timeoutHeader), 64)
+	if err != nil || !(seconds > 0) || seconds > m.timeout.Seconds()+m.offset.Seconds() {
+		return m.timeout
+	}
+	told := time.Duration(seconds * float64(time.Second))
+	return min(max(told-m.offset, told/2), m.timeout)
+}

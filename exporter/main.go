@@ -1,0 +1,97 @@
+// Command foreshock-exporter publishes the metrics of a Linux host and its NVIDIA GPUs for Prometheus.
+//
+// It takes the place of node_exporter for the collectors that it has: same port, same metric names, same flags. What it adds: a collector or a
+// mount that hangs never holds up a scrape, and GPUs under the names of dcgm-exporter.
+//
+//	foreshock-exporter --web.listen-address=:9100
+//	curl http://127.0.0.1:9100/metrics
+//
+// Exit status: 0 after a signal, 1 when it cannot serve, 2 for a flag that it does not understand.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
+
+	"github.com/foreshock/foreshock/exporter/collector"
+)
+
+const name = "foreshock-exporter"
+
+// drain is how long a scrape in progress may take to end after a signal.
+const drain = 5 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the program: it serves until ctx ends and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o, text, err := parse(args)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return 2
+	}
+	if text != "" {
+		fmt.Fprintln(stdout, text)
+		return 0
+	}
+	o.logConfig.Writer = stderr
+	log := o.logger()
+	runtime.GOMAXPROCS(o.maxProcs)
+	h := collector.ThisHost(log)
+	h.Proc, h.Sys, h.Root, h.Udev = o.proc, o.sys, o.root, o.udev
+	set, err := collector.NewSet(collector.Config{Host: h, Log: log, Enabled: o.enabled, Options: o.collectors})
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return 2
+	}
+	handler, err := newHandler(o, set, log)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return 2
+	}
+	log.Info("Starting "+name, "version", version.Info(), "build", version.BuildContext(), "collectors", set.Names())
+	if err := serve(ctx, o, handler, log); err != nil {
+		log.Error("Cannot serve", "err", err)
+		return 1
+	}
+	return 0
+}
+
+// serve answers requests until ctx ends, then lets those in progress finish.
+func serve(ctx context.Context, o *options, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- web.ListenAndServe(server, o.web, log) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("Stopping")
+	limit, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	if err := server.Shutdown(limit); err != nil {
+		server.Close()
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
