@@ -177,7 +177,7 @@ func TestSlackFits(t *testing.T) {
 				m.Notice.Case.ID = "x" + strings.Repeat("y", 500)
 				one := alert.Alert{Labels: alert.Labels{"alertname": long}, Annotations: alert.Labels{"summary": long, "description": long, "message": "x", "runbook_url": "https://a/" + long}, ValueString: long}
 				for i := range 60 {
-					one.Labels[fmt.Sprint("l", i, long)] = long
+					one.Labels[fmt.Sprint("l", i, long[:len(fill)*3000])] = long[:len(fill)*3000]
 				}
 				m.Notice.Alerts = nil
 				for range cases.MaxNoticeAlerts {
