@@ -1,0 +1,61 @@
+import { css } from '@emotion/css';
+import type { DataSourcePluginOptionsEditorProps, GrafanaTheme2 } from '@grafana/data';
+import { Trans, t } from '@grafana/i18n';
+import {
+  AdvancedHttpSettings,
+  Auth,
+  ConfigSection,
+  ConnectionSettings,
+  convertLegacyAuthProps,
+} from '@grafana/plugin-ui';
+import { config } from '@grafana/runtime';
+import { SecureSocksProxySettings, useStyles2 } from '@grafana/ui';
+
+import type { ForeshockOptions } from '../types';
+import { DetectionDefaults } from './DetectionDefaults';
+
+type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions>;
+
+/** The settings of the data source: how Prometheus is reached, and what queries use when they do not say otherwise. */
+export function ConfigEditor({ options, onOptionsChange }: Props) {
+  const styles = useStyles2(getStyles);
+  return (
+    <div className={styles.form}>
+      <p className={styles.intro}>
+        <Trans i18nKey="config-editor.intro">
+          Foreshock reads metrics from Prometheus, or from a server with the same API, and judges them. Name that server
+          here.
+        </Trans>
+      </p>
+      <ConnectionSettings
+        config={options}
+        onChange={onOptionsChange}
+        urlLabel={t('config-editor.url', 'Prometheus server URL')}
+        urlPlaceholder="http://localhost:9090"
+        urlTooltip={t('config-editor.url-help', "As Grafana's server reaches it, without /api/v1.")}
+      />
+      <Auth {...convertLegacyAuthProps({ config: options, onChange: onOptionsChange })} />
+      <ConfigSection
+        title={t('config-editor.detection', 'Detection defaults')}
+        description={t('config-editor.detection-help', 'Used by every query that does not say otherwise.')}
+      >
+        <DetectionDefaults options={options} onOptionsChange={onOptionsChange} />
+      </ConfigSection>
+      <ConfigSection
+        title={t('config-editor.advanced', 'Advanced HTTP settings')}
+        isCollapsible
+        isInitiallyOpen={config.secureSocksDSProxyEnabled}
+      >
+        <AdvancedHttpSettings config={options} onChange={onOptionsChange} />
+        {config.secureSocksDSProxyEnabled && (
+          <SecureSocksProxySettings options={options} onOptionsChange={onOptionsChange} />
+        )}
+      </ConfigSection>
+    </div>
+  );
+}
+
+const getStyles = (theme: GrafanaTheme2) => ({
+  form: css({ display: 'flex', flexDirection: 'column', gap: theme.spacing(4), maxWidth: 900 }),
+  intro: css({ margin: 0, color: theme.colors.text.secondary }),
+});

@@ -1,0 +1,162 @@
+import { css } from '@emotion/css';
+import type { GrafanaTheme2 } from '@grafana/data';
+import { t } from '@grafana/i18n';
+import { Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
+
+import { carryOver, label, show } from '../params';
+import {
+  DEFAULT_DETECTOR,
+  DEFAULT_KIND,
+  type Descriptors,
+  type ForeshockQuery,
+  type Param,
+  type ParamValues,
+} from '../types';
+import { DetectorPicker } from './DetectorPicker';
+import { OutputPicker } from './OutputPicker';
+import { ParamsForm } from './ParamsForm';
+import { Section } from './Section';
+import { TextFields } from './TextFields';
+
+interface Props {
+  query: ForeshockQuery;
+  descriptors: Descriptors;
+  alerting: boolean;
+  /** The place decides the output, such as an annotation. */
+  outputFixed: boolean;
+  onChange: (query: ForeshockQuery) => void;
+}
+
+/** Everything below the PromQL: what to do with the metric, drawn from the descriptors. */
+export function DetectForm({ query, descriptors, alerting, outputFixed, onChange }: Props) {
+  const styles = useStyles2(getStyles);
+  const id = `foreshock-${query.refId}`;
+  const kindName = query.kind ?? DEFAULT_KIND;
+  const kind = descriptors.kinds.find((k) => k.name === kindName) ?? descriptors.kinds[0];
+  const detectorName = query.detector ?? DEFAULT_DETECTOR;
+  const detector = descriptors.detectors.find((d) => d.name === detectorName);
+  const walk = pick(query, descriptors.walk);
+
+  const set = (fields: Partial<ForeshockQuery>) => onChange(without({ ...query, ...fields }));
+
+  const chooseDetector = (name: string) => {
+    const params = descriptors.detectors.find((d) => d.name === name)?.params ?? [];
+    set({ detector: name, params: carryOver(query.params, params) });
+  };
+
+  const changeWalk = (values: ParamValues | undefined) => {
+    const cleared = Object.fromEntries(descriptors.walk.map((param) => [param.name, undefined]));
+    set({ ...cleared, ...values });
+  };
+
+  return (
+    <div>
+      <div className={styles.row}>
+        {descriptors.kinds.length > 1 && (
+          <Field noMargin label={t('detect-form.kind', 'Question')} description={kind?.summary}>
+            <RadioButtonGroup
+              options={descriptors.kinds.map((k) => ({ label: k.title, value: k.name }))}
+              value={kindName}
+              onChange={(name) => set({ kind: name })}
+            />
+          </Field>
+        )}
+        <DetectorPicker
+          id={`${id}-detector`}
+          detectors={descriptors.detectors}
+          value={detectorName}
+          onChange={chooseDetector}
+        />
+        <OutputPicker
+          id={`${id}-output`}
+          outputs={kind?.outputs ?? []}
+          value={query.output}
+          alerting={alerting}
+          fixed={outputFixed}
+          onChange={(output) => set({ output })}
+        />
+        <TextFields id={id} query={query} onChange={set} />
+      </div>
+      {detector && (
+        <Section
+          id={`${id}-params`}
+          title={t('detect-form.params', 'Detector parameters')}
+          summary={changes(query.params)}
+          startOpen
+        >
+          <ParamsForm
+            key={detector.name}
+            id={`${id}-params`}
+            params={detector.params}
+            values={query.params}
+            onChange={(params) => set({ params })}
+          />
+        </Section>
+      )}
+      <Section
+        id={`${id}-walk`}
+        title={t('detect-form.walk', 'Samples and training')}
+        summary={current(descriptors.walk, walk)}
+      >
+        <ParamsForm id={`${id}-walk`} params={descriptors.walk} values={walk} onChange={changeWalk} />
+      </Section>
+      <Section
+        id={`${id}-policy`}
+        title={t('detect-form.policy', 'What counts as an anomaly')}
+        summary={changes(query.policy)}
+      >
+        <ParamsForm
+          id={`${id}-policy`}
+          params={descriptors.policy}
+          values={query.policy}
+          onChange={(policy) => set({ policy })}
+        />
+      </Section>
+    </div>
+  );
+}
+
+/** The fields of the query that are named by parameters. */
+function pick(query: ForeshockQuery, params: Param[]): ParamValues {
+  const fields = query as unknown as Record<string, ParamValues[string] | undefined>;
+  const values: ParamValues = {};
+  for (const { name } of params) {
+    const value = fields[name];
+    if (value !== undefined) {
+      values[name] = value;
+    }
+  }
+  return values;
+}
+
+/** Drops fields that are undefined: what is not set is not stored. */
+function without(query: ForeshockQuery): ForeshockQuery {
+  return Object.fromEntries(
+    Object.entries(query).filter(([, value]) => value !== undefined)
+  ) as unknown as ForeshockQuery;
+}
+
+/** "Trend false, budget 2", or that all is as it comes. */
+function changes(values: ParamValues | undefined): string {
+  const texts = Object.entries(values ?? {}).map(([name, value]) => `${label(name)} ${show(value)}`);
+  return texts.length > 0 ? texts.join(' · ') : t('detect-form.defaults', 'All defaults');
+}
+
+/** "Step 1m · Train 7d": what is in force, set or not. */
+function current(params: Param[], values: ParamValues): string {
+  return params
+    .map((param) => [label(param.name), show(values[param.name] ?? param.default)])
+    .filter(([, value]) => value !== '')
+    .map((pair) => pair.join(' '))
+    .join(' · ');
+}
+
+const getStyles = (theme: GrafanaTheme2) => ({
+  row: css({
+    display: 'flex',
+    flexWrap: 'wrap',
+    alignItems: 'flex-start',
+    gap: theme.spacing(2, 3),
+    paddingBottom: theme.spacing(2),
+  }),
+});

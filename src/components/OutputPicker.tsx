@@ -1,0 +1,64 @@
+import { css } from '@emotion/css';
+import type { GrafanaTheme2 } from '@grafana/data';
+import { Trans, t } from '@grafana/i18n';
+import { Button, Field, Icon, RadioButtonGroup, useStyles2 } from '@grafana/ui';
+
+import { OUTPUT_LATEST, OUTPUT_SERIES, type Output } from '../types';
+
+interface Props {
+  id: string;
+  outputs: Output[];
+  value: string | undefined;
+  alerting: boolean;
+  fixed: boolean;
+  onChange: (name: string) => void;
+}
+
+/** Chooses what the query answers with. Alert rules are told which one they can work with. */
+export function OutputPicker({ id, outputs, value, alerting, fixed, onChange }: Props) {
+  const styles = useStyles2(getStyles);
+  const current = value ?? OUTPUT_SERIES;
+  const chosen = outputs.find((o) => o.name === current);
+  return (
+    <div className={styles.box} data-testid={id}>
+      <Field noMargin label={t('output-picker.label', 'Output')}>
+        {fixed ? (
+          <div className={styles.fixed}>{chosen?.title ?? current}</div>
+        ) : (
+          <RadioButtonGroup
+            options={outputs.map((o) => ({ label: o.title, value: o.name, description: o.help }))}
+            value={current}
+            onChange={onChange}
+          />
+        )}
+      </Field>
+      {chosen?.help && <div className={styles.help}>{chosen.help}</div>}
+      {alerting && current !== OUTPUT_LATEST && (
+        <div className={styles.warning} role="alert">
+          <Icon name="exclamation-triangle" />
+          <Trans i18nKey="output-picker.alerting">An alert rule needs one number per series.</Trans>
+          <Button size="sm" variant="secondary" onClick={() => onChange(OUTPUT_LATEST)}>
+            <Trans i18nKey="output-picker.use-latest">Use the latest score</Trans>
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+const getStyles = (theme: GrafanaTheme2) => ({
+  box: css({ maxWidth: 460 }),
+  fixed: css({ height: theme.spacing(4), display: 'flex', alignItems: 'center' }),
+  help: css({
+    marginTop: theme.spacing(0.5),
+    color: theme.colors.text.secondary,
+    fontSize: theme.typography.bodySmall.fontSize,
+  }),
+  warning: css({
+    display: 'flex',
+    alignItems: 'center',
+    gap: theme.spacing(1),
+    marginTop: theme.spacing(1),
+    color: theme.colors.warning.text,
+  }),
+});

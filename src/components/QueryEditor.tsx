@@ -1,0 +1,105 @@
+import { css } from '@emotion/css';
+import type { GrafanaTheme2, QueryEditorProps } from '@grafana/data';
+import { Trans, t } from '@grafana/i18n';
+import { getTemplateSrv } from '@grafana/runtime';
+import { Alert, Button, Field, LoadingPlaceholder, useStyles2 } from '@grafana/ui';
+import { useEffect, useMemo } from 'react';
+
+import { isAlerting, type DataSource } from '../datasource';
+import type { Names } from '../promql/complete';
+import { OUTPUT_ANNOTATIONS, OUTPUT_LATEST, type ForeshockOptions, type ForeshockQuery } from '../types';
+import { DetectForm } from './DetectForm';
+import { PromQLEditor } from './PromQLEditor';
+import { useDescriptors } from './useDescriptors';
+
+type Props = QueryEditorProps<DataSource, ForeshockQuery, ForeshockOptions> & {
+  /** Given by Grafana where the query makes annotations. */
+  annotation?: unknown;
+};
+
+/** The form of a query: PromQL, then everything else as the back end describes it. */
+export function QueryEditor({ query, onChange, onRunQuery, datasource, range, app, annotation }: Props) {
+  const styles = useStyles2(getStyles);
+  const { descriptors, error, retry } = useDescriptors(datasource);
+  const alerting = isAlerting(app);
+  const forced = annotation ? OUTPUT_ANNOTATIONS : undefined;
+
+  // An alert rule needs one number per series; where nothing was chosen yet, choose that.
+  useEffect(() => {
+    if (alerting && !query.output) {
+      onChange({ ...query, output: OUTPUT_LATEST });
+    }
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- only when the query comes without an output
+  }, [alerting, query.output]);
+
+  const change = (next: ForeshockQuery) => {
+    onChange(forced ? { ...next, output: forced } : next);
+    onRunQuery();
+  };
+
+  const commitExpr = (expr: string, run: boolean) => {
+    if (expr !== (query.expr ?? '')) {
+      change({ ...query, expr });
+    } else if (run) {
+      onRunQuery();
+    }
+  };
+
+  const names = useMemo(
+    (): Names => ({
+      metrics: (prefix) => datasource.metrics(prefix, range),
+      labelNames: () => datasource.labelNames(range),
+      labelValues: (label) => datasource.labelValues(label, range),
+      variables: () =>
+        getTemplateSrv()
+          .getVariables()
+          .map((variable) => variable.name),
+    }),
+    [datasource, range]
+  );
+
+  const exprLabel = t('query-editor.expr', 'Metric (PromQL)');
+  return (
+    <div className={styles.form} data-testid="foreshock-query-editor">
+      <Field noMargin label={exprLabel}>
+        <PromQLEditor
+          value={query.expr ?? ''}
+          label={exprLabel}
+          placeholder={t('query-editor.expr-placeholder', 'What shall be watched? Shift+Enter runs the query')}
+          names={names}
+          onCommit={commitExpr}
+        />
+      </Field>
+      {error && (
+        <Alert
+          severity="error"
+          title={t('query-editor.failed', 'The detectors could not be loaded')}
+          className={styles.alert}
+        >
+          <div className={styles.failure}>
+            <span>{error}</span>
+            <Button size="sm" variant="secondary" icon="sync" onClick={retry}>
+              <Trans i18nKey="query-editor.retry">Retry</Trans>
+            </Button>
+          </div>
+        </Alert>
+      )}
+      {!descriptors && !error && <LoadingPlaceholder text={t('query-editor.loading', 'Loading detectors…')} />}
+      {descriptors && (
+        <DetectForm
+          query={forced ? { ...query, output: forced } : query}
+          descriptors={descriptors}
+          alerting={alerting}
+          outputFixed={forced !== undefined}
+          onChange={change}
+        />
+      )}
+    </div>
+  );
+}
+
+const getStyles = (theme: GrafanaTheme2) => ({
+  form: css({ display: 'flex', flexDirection: 'column', gap: theme.spacing(2), width: '100%', minWidth: 0 }),
+  alert: css({ marginBottom: 0 }),
+  failure: css({ display: 'flex', alignItems: 'center', justifyContent: 'space-between', gap: theme.spacing(2) }),
+});

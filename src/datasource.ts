@@ -1,0 +1,143 @@
+import {
+  CoreApp,
+  type AnnotationSupport,
+  type DataSourceInstanceSettings,
+  type LegacyMetricFindQueryOptions,
+  type MetricFindValue,
+  type ScopedVars,
+  type TimeRange,
+} from '@grafana/data';
+import { DataSourceWithBackend, getTemplateSrv } from '@grafana/runtime';
+import type { DataQuery } from '@grafana/schema';
+
+import { fill, interpolate, promqlFormat } from './interpolate';
+import { parseVariableQuery } from './variables';
+import {
+  DEFAULT_DETECTOR,
+  DEFAULT_KIND,
+  OUTPUT_ANNOTATIONS,
+  OUTPUT_LATEST,
+  OUTPUT_SERIES,
+  type Descriptors,
+  type ForeshockOptions,
+  type ForeshockQuery,
+  type Metric,
+} from './types';
+
+/** How many metric names one completion list asks for. */
+const METRIC_LIMIT = 500;
+
+/** What a new query starts with. Alert rules need one number per series. */
+function defaults(output: string): Partial<ForeshockQuery> {
+  return { kind: DEFAULT_KIND, expr: '', detector: DEFAULT_DETECTOR, output };
+}
+
+/** Sends queries to the plugin's back end and asks it for what the forms need. It computes nothing itself. */
+export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockOptions> {
+  annotations: AnnotationSupport<ForeshockQuery> = {
+    getDefaultQuery: () => defaults(OUTPUT_ANNOTATIONS),
+    prepareQuery: (annotation) =>
+      annotation.target?.expr ? { ...annotation.target, refId: 'Anno', output: OUTPUT_ANNOTATIONS } : undefined,
+  };
+
+  /** The zone of queries that name none. */
+  readonly zone: string;
+
+  private answers = new Map<string, Promise<unknown>>();
+
+  constructor(settings: DataSourceInstanceSettings<ForeshockOptions>) {
+    super(settings);
+    this.zone = settings.jsonData?.zone || 'UTC';
+  }
+
+  getDefaultQuery(app: CoreApp): Partial<ForeshockQuery> {
+    return defaults(isAlerting(app) ? OUTPUT_LATEST : OUTPUT_SERIES);
+  }
+
+  filterQuery(query: ForeshockQuery): boolean {
+    return !query.hide && Boolean(query.expr?.trim());
+  }
+
+  getQueryDisplayText(query: ForeshockQuery): string {
+    return query.expr ?? '';
+  }
+
+  applyTemplateVariables(query: ForeshockQuery, scopedVars: ScopedVars): ForeshockQuery {
+    return interpolate(getTemplateSrv(), query, scopedVars);
+  }
+
+  /** Keeps the PromQL when a user switches from another data source that speaks it. */
+  async importQueries(queries: DataQuery[]): Promise<ForeshockQuery[]> {
+    return queries.map((query) => {
+      const expr = 'expr' in query && typeof query.expr === 'string' ? query.expr : '';
+      return { ...defaults(OUTPUT_SERIES), expr, refId: query.refId };
+    });
+  }
+
+  /** Values of a dashboard variable: `label_names()`, `label_values(label)` or `metrics(prefix)`. */
+  async metricFindQuery(query: unknown, options?: LegacyMetricFindQueryOptions): Promise<MetricFindValue[]> {
+    const text = fill(getTemplateSrv(), variableText(query), options?.scopedVars ?? {}, promqlFormat);
+    const wanted = parseVariableQuery(text);
+    switch (wanted.kind) {
+      case 'label_names':
+        return (await this.labelNames(options?.range)).map((name) => ({ text: name }));
+      case 'label_values':
+        return (await this.labelValues(wanted.label, options?.range)).map((value) => ({ text: value }));
+      case 'metrics':
+        return (await this.metrics(wanted.prefix, options?.range)).map((metric) => ({ text: metric.name }));
+    }
+  }
+
+  /** Detectors, their parameters and the outputs, in `lang`. Asked once; a failure is not remembered, so that asking again can help. */
+  descriptors(lang: string): Promise<Descriptors> {
+    return this.once('descriptors', { lang });
+  }
+
+  metrics(prefix: string, range?: TimeRange): Promise<Metric[]> {
+    return this.once('metrics', { prefix, limit: METRIC_LIMIT, ...seconds(range) });
+  }
+
+  labelNames(range?: TimeRange): Promise<string[]> {
+    return this.once('labels', seconds(range));
+  }
+
+  labelValues(label: string, range?: TimeRange): Promise<string[]> {
+    return this.once(`labels/${encodeURIComponent(label)}/values`, seconds(range));
+  }
+
+  private once<T>(path: string, params: Record<string, string | number>): Promise<T> {
+    const key = `${path}?${JSON.stringify(params)}`;
+    const known = this.answers.get(key) as Promise<T> | undefined;
+    if (known) {
+      return known;
+    }
+    const asked: Promise<T> = this.getResource<T>(path, params, { showErrorAlert: false });
+    this.answers.set(key, asked);
+    asked.catch(() => this.answers.delete(key));
+    return asked;
+  }
+}
+
+export function isAlerting(app: string | undefined): boolean {
+  return app === CoreApp.UnifiedAlerting || app === CoreApp.CloudAlerting;
+}
+
+/** The range in unix seconds, rounded to five minutes so that the same question is asked once. */
+function seconds(range?: TimeRange): Record<string, number> {
+  if (!range) {
+    return {};
+  }
+  const round = (ms: number, to: (n: number) => number) => to(ms / 300_000) * 300;
+  return { start: round(range.from.valueOf(), Math.floor), end: round(range.to.valueOf(), Math.ceil) };
+}
+
+/** Variables hold their query as text; older dashboards wrap it. */
+function variableText(query: unknown): string {
+  if (typeof query === 'string') {
+    return query;
+  }
+  if (query && typeof query === 'object' && 'query' in query && typeof query.query === 'string') {
+    return query.query;
+  }
+  return '';
+}

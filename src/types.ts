@@ -1,0 +1,97 @@
+import type { DataSourceJsonData } from '@grafana/data';
+import type { DataQuery } from '@grafana/schema';
+
+/** A parameter as it stands in a query. */
+export type ParamValue = string | number | boolean | string[];
+
+/** Parameters by name. Only what differs from the default is written. */
+export type ParamValues = Record<string, ParamValue>;
+
+/** The query, as stored in dashboards and alert rules. An absent field means the back end's default. Durations are text like "5m". */
+export interface ForeshockQuery extends DataQuery {
+  kind?: string;
+  expr?: string;
+  detector?: string;
+  params?: ParamValues;
+  step?: string;
+  train?: string;
+  refit?: string;
+  min_train?: string;
+  zone?: string;
+  policy?: ParamValues;
+  output?: string;
+  legend?: string;
+  lang?: string;
+}
+
+/** What the back end tells about one parameter; forms are drawn from it. Limits of durations are in seconds. */
+export interface Param {
+  name: string;
+  /** Shown instead of the name. */
+  title?: string;
+  type: 'number' | 'integer' | 'boolean' | 'string' | 'duration' | 'enum' | 'strings';
+  help: string;
+  unit?: string;
+  default: ParamValue | null;
+  min?: number;
+  max?: number;
+  enum?: string[];
+}
+
+export interface Output {
+  name: string;
+  title: string;
+  help: string;
+}
+
+export interface QueryKind {
+  name: string;
+  title: string;
+  summary: string;
+  outputs: Output[];
+}
+
+export interface Detector {
+  name: string;
+  title: string;
+  summary: string;
+  source: string;
+  params: Param[];
+}
+
+/** The answer of the resource `descriptors`. */
+export interface Descriptors {
+  kinds: QueryKind[];
+  detectors: Detector[];
+  policy: Param[];
+  walk: Param[];
+}
+
+/** One row of the resource `metrics`. */
+export interface Metric {
+  name: string;
+  type?: string;
+  help?: string;
+}
+
+/** Settings of the data source. Connection and authentication are kept where Grafana's own HTTP settings keep them. */
+export interface ForeshockOptions extends DataSourceJsonData {
+  maxSeries?: number;
+  zone?: string;
+  lang?: string;
+  settle?: string;
+  httpMethod?: string;
+  timeInterval?: string;
+  fitCacheMiB?: number;
+  blockCacheMiB?: number;
+  timeout?: number;
+  enableSecureSocksProxy?: boolean;
+}
+
+/** Query kind and detector of a query that names none. */
+export const DEFAULT_KIND = 'detect';
+export const DEFAULT_DETECTOR = 'seasonal';
+
+export const OUTPUT_SERIES = 'series';
+export const OUTPUT_LATEST = 'latest';
+export const OUTPUT_ANNOTATIONS = 'annotations';
