@@ -1,0 +1,267 @@
+package prom
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/foreshock/foreshock/pkg/prom/promtest"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// base is a time on all steps used here, some days ago at the time of writing.
+const base = int64(1_789_344_000_000)
+
+var setOptions = cmp.Options{cmpopts.EquateNaNs(), cmpopts.EquateEmpty()}
+
+// servers are the real ones that every test here runs against.
+var servers = map[string]func(testing.TB) *promtest.Server{
+	"prometheus 2.42": promtest.Start,
+	"victoriametrics": promtest.StartVictoria,
+	"newest":          startNewest,
+}
+
+func onServers(t *testing.T, test func(t *testing.T, s *promtest.Server, c *Client)) {
+	for name, start := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			c, err := New(Options{URL: s.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(c.Close)
+			test(t, s, c)
+		})
+	}
+}
+
+// fleet makes n series with gaps, special values, and late beginnings and early ends.
+func fleet(r *rand.Rand, n int, grid series.Grid) []series.Series {
+	var out []series.Series
+	for k := range n {
+		s := series.New(series.FromMap(map[string]string{"__name__": "x", "job": "b\"ü\\\n", "instance": fmt.Sprintf("host-%03d", k)}), grid)
+		from, to := r.IntN(grid.N/2), grid.N-r.IntN(grid.N/2)
+		for i := from; i < to; i++ {
+			if i/50%7 == k%7 {
+				continue
+			}
+			switch r.IntN(4) {
+			case 0:
+				s.Values[i] = float64(r.IntN(1000))
+			case 1:
+				s.Values[i] = r.NormFloat64() * math.Pow(10, float64(r.IntN(40)-20))
+			case 2:
+				s.Values[i] = -r.Float64()
+			default:
+				s.Values[i] = float64(i) / 3
+			}
+		}
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b series.Series) int { return a.Labels.Compare(b.Labels) })
+	return out
+}
+
+// whole are the members with whole values of few digits: VictoriaMetrics stores a block of values with one decimal exponent,
+// and so loses digits of others.
+func whole(members []series.Series) []series.Series {
+	var out []series.Series
+	for _, m := range members {
+		values := slices.Clone(m.Values)
+		for i, v := range values {
+			values[i] = math.Trunc(math.Mod(v, 1e6)) + 0 // no negative zero
+		}
+		m.Values = values
+		out = append(out, m)
+	}
+	return out
+}
+
+// unnamed are the members without the metric's name, as functions return them.
+func unnamed(members []series.Series) []series.Series {
+	var out []series.Series
+	for _, m := range members {
+		m.Labels = m.Labels.Without("__name__")
+		out = append(out, m)
+	}
+	return out
+}
+
+// What was written comes back bit for bit, over the limit of 11,000 points, with gaps where nothing was written.
+func TestRangeIsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	grid := series.Grid{Start: base, Step: 15_000, N: 23_456}
+	written := fleet(rand.New(rand.NewPCG(1, 2)), 7, grid)
+	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+		want := written
+		if s.Program == "victoria-metrics" {
+			want = whole(want)
+		}
+		s.Write(t, want...)
+		got, err := c.Range(context.Background(), "last_over_time(x[1s])", grid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted := want // the newest Prometheus and VictoriaMetrics keep the name, as the function does not change the value
+		if len(got.Set.Members) > 0 && got.Set.Members[0].Labels.Get("__name__") == "" {
+			wanted = unnamed(want)
+		}
+		if d := cmp.Diff(series.Set{Grid: grid, Members: wanted}, got.Set, setOptions); d != "" {
+			t.Errorf("-want +got:\n%.2000s", d)
+		}
+		if len(got.Warnings)+len(got.Notices) > 0 {
+			t.Errorf("remarks: %v %v", got.Warnings, got.Notices)
+		}
+	})
+}
+
+// Infinities stay, a division by zero is a gap, a scalar expression is a series without labels.
+func TestSpecialValues(t *testing.T) {
+	t.Parallel()
+	grid := series.Grid{Start: base, Step: 60_000, N: 3}
+	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+		one := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "b"}), grid)
+		for i := range one.Values {
+			one.Values[i] = float64(i)
+		}
+		s.Write(t, one)
+		for expr, want := range map[string][]float64{
+			"one / 0": {math.NaN(), math.Inf(1), math.Inf(1)}, "-one / 0": {math.NaN(), math.Inf(-1), math.Inf(-1)}, "one * 1e300": {0, 1e300, 2e300},
+			"one > 0": {math.NaN(), 1, 2},
+		} {
+			got, err := c.Range(context.Background(), expr, grid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Set.Members) != 1 || !cmp.Equal(got.Set.Members[0].Values, want, setOptions) {
+				t.Errorf("%s: got %v, want %v", expr, got.Set.Members, want)
+			}
+		}
+		got, err := c.Range(context.Background(), "42.5", grid)
+		if err != nil || len(got.Set.Members) != 1 || len(got.Set.Members[0].Labels) != 0 || got.Set.Members[0].Values[2] != 42.5 {
+			t.Errorf("scalar: %v %v", got.Set, err)
+		}
+		got, err = c.Range(context.Background(), "nothing_of_that_name", grid)
+		if err != nil || len(got.Set.Members) != 0 {
+			t.Errorf("empty: %v %v", got.Set, err)
+		}
+	})
+}
+
+func TestInstantReal(t *testing.T) {
+	t.Parallel()
+	grid := series.Grid{Start: base, Step: 60_000, N: 3}
+	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+		a := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "x"}), grid)
+		b := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "y"}), grid)
+		a.Values[2], b.Values[2] = 7, 8
+		s.Write(t, b, a)
+		v, err := c.Instant(context.Background(), "one", grid.At(2))
+		want := []Sample{{a.Labels, grid.At(2), 7}, {b.Labels, grid.At(2), 8}}
+		if err != nil || !cmp.Equal(v.Samples, want) {
+			t.Errorf("vector: %v %v", err, cmp.Diff(want, v.Samples))
+		}
+		v, err = c.Instant(context.Background(), "scalar(sum(one))", grid.At(2))
+		if err != nil || len(v.Samples) != 1 || v.Samples[0].Value != 15 || len(v.Samples[0].Labels) != 0 {
+			t.Errorf("scalar: %v %v", v, err)
+		}
+		if s.Program == "prometheus" { // VictoriaMetrics takes the last sample of a range vector, and has no strings
+			for expr, word := range map[string]string{"one[5m]": "range vector", `"text"`: "string"} {
+				if _, err := c.Instant(context.Background(), expr, base); kind(err) != KindBadQuery || !contains(err, word) {
+					t.Errorf("%s: got %v", expr, err)
+				}
+			}
+		}
+	})
+}
+
+func TestErrorsReal(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+		ctx := context.Background()
+		grid := series.Grid{Start: base, Step: 60_000, N: 300}
+		s.Write(t, fleet(rand.New(rand.NewPCG(1, 2)), 3, grid)...)
+		for _, expr := range []string{"sum(", "rate(x)", "nosuchfunction(x)", "x * on(nolabel) group_left x", "", "  "} {
+			if s.Program == "victoria-metrics" && expr == "rate(x)" {
+				continue // MetricsQL adds a range
+			}
+			_, err := c.Range(ctx, expr, grid)
+			if kind(err) != KindBadQuery {
+				t.Errorf("Range(%q): got %v (%v), want a bad query", expr, err, kind(err))
+			}
+			if _, err = c.Instant(ctx, expr, grid.At(5)); expr != "x * on(nolabel) group_left x" && kind(err) != KindBadQuery {
+				t.Errorf("Instant(%q): got %v (%v), want a bad query", expr, err, kind(err))
+			}
+		}
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := c.Range(gone, "x", grid); kind(err) != KindCanceled || !isCanceled(err) {
+			t.Errorf("canceled: got %v (%v)", err, kind(err))
+		}
+		late, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
+		defer cancel()
+		if _, err := c.Range(late, "x", grid); kind(err) != KindTimeout {
+			t.Errorf("deadline: got %v (%v)", err, kind(err))
+		}
+		s.Stop()
+		if _, err := c.Range(ctx, "x", grid); kind(err) != KindUnavailable || !contains(err, "cannot reach "+s.URL) {
+			t.Errorf("stopped: got %v (%v)", err, kind(err))
+		}
+	})
+}
+
+func TestNamesReal(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+		ctx := context.Background()
+		grid := series.Grid{Start: base, Step: 60_000, N: 3}
+		var members []series.Series
+		for _, name := range []string{"http_a", "http_b", "other", "httpx"} {
+			m := series.New(series.FromMap(map[string]string{"__name__": name, "job": "j-" + name}), grid)
+			m.Values[0] = 1
+			members = append(members, m)
+		}
+		s.Write(t, members...)
+		span := Lookup{From: base, To: base + 600_000}
+		check := func(what string, want []string) func([]string, error) {
+			return func(got []string, err error) {
+				t.Helper()
+				if err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s: got %v %v, want %v", what, got, err, want)
+				}
+			}
+		}
+		check("labels", []string{"__name__", "job"})(c.LabelNames(ctx, span))
+		check("values", []string{"j-http_a", "j-http_b", "j-httpx", "j-other"})(c.LabelValues(ctx, "job", span))
+		check("prefix", []string{"http_a", "http_b"})(c.SeriesNames(ctx, "http_", span))
+		check("quoted prefix", nil)(c.SeriesNames(ctx, "http.", span))
+		matched := span
+		matched.Match, matched.Limit = []string{`{job=~"j-http.*"}`}, 2
+		check("match and limit", []string{"http_a", "http_b"})(c.SeriesNames(ctx, "", matched))
+		if s.Program == "prometheus" {
+			check("odd label", nil)(c.LabelValues(ctx, "not here", span))
+		}
+		if _, err := c.Metadata(ctx, ""); err != nil {
+			t.Error(err)
+		}
+		b, err := c.BuildInfo(ctx)
+		if err != nil || b.Version == "" && s.Program == "prometheus" || b.HasClock && b.Skew.Abs() > 2*time.Second {
+			t.Errorf("build: %+v %v", b, err)
+		}
+		if !b.HasClock {
+			t.Error("no clock: these servers send a Date")
+		}
+		run, err := c.RuntimeInfo(ctx)
+		if want := map[bool]time.Duration{true: 20 * 365 * 24 * time.Hour}[s.Program == "prometheus"]; err != nil || run.Retention != want {
+			t.Errorf("retention: %v %v, want %v", run.Retention, err, want)
+		}
+	})
+}
