@@ -1,7 +1,7 @@
 // Package baseline says what is normal: a centre and a usual distance on each side of it, for every time.
 //
 // The idea: a baseline is fitted on a window and predicts the samples after it. Along with the model a fit gives the held-out scores of its own
-// training samples, each judged by what the rest of the window says, because thresholds must be learnt out of sample.
+// training samples, each judged without its own day, because thresholds must be learnt out of sample.
 //
 //	fit, err := (&baseline.Seasonal{Trend: true}).Fit(train, zone)
 //	band := baseline.NewBand(window.Grid.N)
@@ -44,8 +44,8 @@ type Baseline interface {
 // Fit is what a baseline learnt.
 type Fit struct {
 	Model Model
-	// Held holds one score per training sample: its distance from the centre in units of the usual distance, negative below, as predicted without the
-	// sample's own day. NaN for gaps.
+	// Held holds one score per training sample: its distance from the centre in units of the usual distance, negative below, as predicted without its own
+	// day, and where there is enough of it from earlier days only. NaN for gaps.
 	Held []float64
 }
 

@@ -4,13 +4,14 @@ import (
 	"slices"
 )
 
-// profile learns the median of each phase bucket, with and without each fold.
+// profile learns the median of each phase bucket: of all samples, and what is held against each fold. A fold is judged by the folds before it, as it would have
+// been at the time, since levels drift; the first two, which have too little before them, by all others.
 type profile struct {
 	buckets, folds int
 	// median of each bucket; NaN where it has no samples before fill.
 	median []float64
-	// without[f*buckets+b] is the median of bucket b without the samples of fold f.
-	without []float64
+	// held[f*buckets+b] is the median of bucket b that fold f is judged by.
+	held []float64
 }
 
 // tagged is a value and the fold it belongs to.
@@ -21,7 +22,7 @@ type tagged struct {
 
 // newProfile takes one value per sample, its bucket and its fold; NaN values are left out. Linear in memory, n·log(n/buckets) + n·folds in time.
 func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds int) *profile {
-	p := &profile{buckets: buckets, folds: folds, median: make([]float64, buckets), without: make([]float64, buckets*folds)}
+	p := &profile{buckets: buckets, folds: folds, median: make([]float64, buckets), held: make([]float64, buckets*folds)}
 	start := make([]int32, buckets+1)
 	for i, x := range values {
 		if x == x {
@@ -46,7 +47,7 @@ func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds 
 	}
 	fill(p.median)
 	for f := range folds {
-		part := p.without[f*buckets : (f+1)*buckets]
+		part := p.held[f*buckets : (f+1)*buckets]
 		fill(part)
 		if part[0] != part[0] { // the fold is all there is
 			copy(part, p.median)
@@ -69,29 +70,24 @@ func (p *profile) bucket(b int, xs []tagged, count []int) {
 	for _, t := range xs {
 		count[t.fold]++
 	}
-	p.median[b] = medianWithout(xs, p.folds, 0)
+	p.median[b] = medianOf(xs, len(xs), func(uint16) bool { return true })
+	before := 0
 	for f := range p.folds {
-		if count[f] == 0 {
-			p.without[f*p.buckets+b] = p.median[b]
-			continue
+		if f < 2 {
+			p.held[f*p.buckets+b] = medianOf(xs, len(xs)-count[f], func(fold uint16) bool { return int(fold) != f })
+		} else {
+			p.held[f*p.buckets+b] = medianOf(xs, before, func(fold uint16) bool { return int(fold) < f })
 		}
-		p.without[f*p.buckets+b] = medianWithout(xs, f, count[f])
+		before += count[f]
 	}
 }
 
-// medianWithout returns the median of sorted values that are not in the fold, which has so many of them; NaN for none.
-func medianWithout(xs []tagged, fold, members int) float64 {
-	n := len(xs) - members
-	if n == 0 {
-		return nan
-	}
+// medianOf returns the median of those sorted values whose fold is wanted; there are n of them. NaN for none.
+func medianOf(xs []tagged, n int, wanted func(fold uint16) bool) float64 {
 	lo, hi := (n-1)/2, n/2
-	if members == 0 {
-		return xs[lo].x + (xs[hi].x-xs[lo].x)/2
-	}
-	seen, first := 0, 0.0
+	seen, first := 0, nan
 	for _, t := range xs {
-		if int(t.fold) == fold {
+		if n == 0 || !wanted(t.fold) {
 			continue
 		}
 		if seen == lo {
@@ -143,4 +139,25 @@ func at(p []float64, x float64) float64 {
 		j -= n
 	}
 	return p[i] + (p[j]-p[i])*(x-float64(i))
+}
+
+func medianBefore(xs []tagged, fold, n int) float64 {
+	if n == 0 {
+		return nan
+	}
+	lo, hi := (n-1)/2, n/2
+	seen, first := 0, 0.0
+	for _, t := range xs {
+		if int(t.fold) >= fold {
+			continue
+		}
+		if seen == lo {
+			first = t.x
+		}
+		if seen == hi {
+			return first + (t.x-first)/2
+		}
+		seen++
+	}
+	return first
 }

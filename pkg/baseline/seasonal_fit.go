@@ -30,7 +30,7 @@ type seasonalFit struct {
 
 	profile *profile
 	weekly  *profile // nil: none
-	// in and out are residuals of each sample: from all samples, and from those of other folds only.
+	// in and out are residuals of each sample: from all samples, and from what is held against its fold.
 	in, out []float64
 
 	up, down         []float64 // distances per phase
@@ -104,13 +104,13 @@ func (f *seasonalFit) day() {
 	f.in, f.out = f.residuals(flat, f.profile, f.x, 1, 1)
 }
 
-// residuals returns what a profile leaves of the values, from all samples and from those of other folds; the profile counts with a weight.
+// residuals returns what a profile leaves of the values, from all samples and from those held against each fold; the profile counts with a weight.
 func (f *seasonalFit) residuals(values []float64, p *profile, x []float64, weightIn, weightOut float64) (in, out []float64) {
 	in, out = make([]float64, len(values)), make([]float64, len(values))
 	for i, v := range values {
-		without := p.without[int(f.fold[i])*p.buckets:][:p.buckets]
+		held := p.held[int(f.fold[i])*p.buckets:][:p.buckets]
 		in[i] = v - weightIn*at(p.median, x[i])
-		out[i] = v - weightOut*at(without, x[i])
+		out[i] = v - weightOut*at(held, x[i])
 	}
 	return in, out
 }

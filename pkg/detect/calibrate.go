@@ -7,7 +7,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/robust"
 )
 
-// Threshold turns raw scores into levels: level = max(0, raw − Middle) / (Theta − Middle).
+// threshold turns raw scores into levels: level = max(0, raw − Middle) / (Theta − Middle).
 type threshold struct {
 	// middle is the median raw score, theta the raw score of an anomaly.
 	middle, theta float64
@@ -125,8 +125,8 @@ func tail(peaks []float64, allowed float64) float64 {
 		excess[i] = rest[k-1-i] - from // lowest first
 	}
 	shape, scale := pareto(excess)
-	// k episodes exceed from; how far up until only the allowed number does?
-	ratio := max(float64(k)/max(allowed, 1e-6), 1)
+	// k episodes exceed from, and those that were dropped; how far up until only the allowed number does?
+	ratio := max((float64(k)+math.Round(allowed))/max(allowed, 1e-6), 1)
 	if shape < 1e-6 {
 		return from + scale*math.Log(ratio)
 	}
