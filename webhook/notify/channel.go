@@ -111,5 +111,5 @@ func CaseLink(external, caseID string) string {
 
 // subject is the message in one line: grade, what happened, title.
 func (c *Common) subject(n cases.Notice) string {
-	return c.text("webhook.subject."+string(n.What), "grade", n.Case.Grade, "title", Plain(n.Case.Title))
+	return c.text("webhook.subject."+string(n.What), "grade", n.Case.Grade, "title", message.Plain(n.Case.Title))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/webhook/cases"
 )
@@ -38,11 +39,11 @@ func (l *Log) Send(ctx context.Context, m cases.Message) Outcome {
 	}
 	names := make([]string, 0, len(n.Alerts))
 	for _, a := range n.Alerts {
-		names = append(names, Plain(a.Labels.String()))
+		names = append(names, message.Plain(a.Labels.String()))
 	}
 	l.env.Logger.LogAttrs(ctx, level, l.subject(n),
 		slog.String("what", string(n.What)), slog.String("case", n.Case.ID), slog.String("grade", n.Case.Grade.String()),
-		slog.String("title", Plain(n.Case.Title)), slog.Int("firing", n.Case.Firing), slog.Int("total", n.Case.Total),
+		slog.String("title", message.Plain(n.Case.Title)), slog.Int("firing", n.Case.Firing), slog.Int("total", n.Case.Total),
 		slog.Any("alerts", names), slog.Int("more", n.More), slog.String("channel", m.Channel),
 		slog.String("key", m.Key), slog.Int("attempt", m.Attempt), slog.String("link", l.link(n.Case.ID)))
 	return Sent("logged")

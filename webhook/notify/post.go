@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/webhook/cases"
 )
 
@@ -174,7 +175,7 @@ func shown(body []byte, hide []string) string {
 		}
 		return r
 	}, text)), " ")
-	return Cut(text, maxReplyShown, "…")
+	return message.Cut(text, maxReplyShown, "…")
 }
 
 // secretsOf lists the texts that must not be shown: the address, its path and query, and what else was named.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/webhook/cases"
 )
@@ -91,7 +92,7 @@ type slackMessage struct {
 
 // Send posts the message, not before the channel's quota allows it.
 func (s *Slack) Send(ctx context.Context, m cases.Message) Outcome {
-	msg := slackMessage{Text: escapeSlack(CutRunes(s.subject(m.Notice), maxSlackFallback, "…")), Blocks: s.blocks(m), Parse: "none"}
+	msg := slackMessage{Text: escapeSlack(message.CutRunes(s.subject(m.Notice), maxSlackFallback, "…")), Blocks: s.blocks(m), Parse: "none"}
 	req := Request{URL: s.WebhookURL, Header: map[string]string{"Content-Type": "application/json; charset=utf-8"}}
 	if s.Token != "" {
 		msg.Channel = s.Channel
@@ -141,7 +142,7 @@ func slackAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
 		o.Reason = "posted"
 		return o
 	}
-	o.Reason = "Slack answered " + CutRunes(Plain(body.Error), 100, "…")
+	o.Reason = "Slack answered " + message.CutRunes(message.Plain(body.Error), 100, "…")
 	switch {
 	case slices.Contains(slackTransient, body.Error):
 		o.Status = StatusRetry

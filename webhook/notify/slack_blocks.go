@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
 )
@@ -82,7 +83,7 @@ func (s *Slack) blocks(m cases.Message) []slackBlock {
 		{Type: "section", Text: mrkdwn(s.stateLine(n))},
 	}
 	if n.Note != "" {
-		out = append(out, slackBlock{Type: "section", Text: plainText(Plain(n.Note), 1000)})
+		out = append(out, slackBlock{Type: "section", Text: plainText(message.Plain(n.Note), 1000)})
 	}
 	footer := s.footer(m)
 	room := maxSlackTotal - slackSize(out) - slackSize(footer) - 100 // for the line that counts the others
@@ -127,7 +128,7 @@ func (s *Slack) stateLine(n cases.Notice) string {
 
 // inCode shows a text from an alert within our own line, as it is: nothing is parsed within back-ticks, and its own are replaced.
 func inCode(text string) string {
-	return "`" + fitSlack(strings.ReplaceAll(Plain(text), "`", "'"), 200) + "`"
+	return "`" + fitSlack(strings.ReplaceAll(message.Plain(text), "`", "'"), 200) + "`"
 }
 
 // slackTime lets Slack show the time in the reader's zone; the fallback is UTC.
@@ -141,25 +142,25 @@ func (s *Slack) alertText(a alert.Alert) string {
 	if a.Status == alert.Resolved {
 		sign = "○"
 	}
-	lines := []string{sign + " " + Plain(a.Name())}
+	lines := []string{sign + " " + message.Plain(a.Name())}
 	for _, name := range []string{"summary", "description", "message"} {
-		if text := strings.TrimSpace(PlainLines(a.Annotations[name])); text != "" && !slices.Contains(lines, text) {
-			lines = append(lines, CutRunes(text, 800, "…"))
+		if text := strings.TrimSpace(message.PlainLines(a.Annotations[name])); text != "" && !slices.Contains(lines, text) {
+			lines = append(lines, message.CutRunes(text, 800, "…"))
 		}
 	}
 	if a.ValueString != "" {
-		lines = append(lines, CutRunes(Plain(a.ValueString), 300, "…"))
+		lines = append(lines, message.CutRunes(message.Plain(a.ValueString), 300, "…"))
 	}
 	var labels []string
 	for _, name := range a.Labels.Names() {
 		if name != "alertname" && !strings.HasPrefix(name, "__") {
-			labels = append(labels, CutRunes(Plain(name), 100, "…")+"="+strconv.Quote(CutRunes(Plain(a.Labels[name]), 200, "…")))
+			labels = append(labels, message.CutRunes(message.Plain(name), 100, "…")+"="+strconv.Quote(message.CutRunes(message.Plain(a.Labels[name]), 200, "…")))
 		}
 	}
 	if len(labels) > 0 {
 		lines = append(lines, strings.Join(labels, "  "))
 	}
-	return CutRunes(strings.Join(lines, "\n"), 2000, "…")
+	return message.CutRunes(strings.Join(lines, "\n"), 2000, "…")
 }
 
 // footer has the links and where the message comes from.
@@ -206,7 +207,7 @@ func slackLink(address, text string) string {
 		return ""
 	}
 	clean := strings.NewReplacer("<", "%3C", ">", "%3E", "|", "%7C", "\"", "%22", "`", "%60", " ", "%20").Replace(u.String())
-	if strings.ContainsFunc(clean, hides) || len(clean) > maxSlackURL {
+	if message.Plain(clean) != clean || len(clean) > maxSlackURL {
 		return ""
 	}
 	return "<" + escapeSlack(clean) + "|" + escapeSlack(text) + ">"
@@ -218,7 +219,7 @@ func hostOf(address string) string {
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return " (" + Plain(CutRunes(strings.Map(func(r rune) rune {
+	return " (" + message.Plain(CutRunes(strings.Map(func(r rune) rune {
 		if strings.ContainsRune("<>|*_~`&", r) {
 			return -1
 		}
