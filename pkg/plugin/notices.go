@@ -1,0 +1,152 @@
+package plugin
+
+import (
+	"strings"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/message"
+	"github.com/foreshock/foreshock/pkg/prom"
+)
+
+// gapShare is the share of missing samples from which gaps are told in a notice: a restart now and then is no news.
+const gapShare = 0.05
+
+// tally counts what could not be judged, by state.
+type tally struct {
+	series, samples, of int
+}
+
+// describe writes into the first frame what was asked, what is to be known about the data, and what it cost.
+func (o *outcome) describe(frames data.Frames) {
+	first := frames[0]
+	if first.Meta == nil {
+		first.Meta = &data.FrameMeta{}
+	}
+	executed := o.query.executed(o.expr)
+	for _, f := range frames {
+		if f.Meta == nil {
+			f.Meta = &data.FrameMeta{}
+		}
+		f.Meta.ExecutedQueryString = executed
+	}
+	if o.query.Output == outputSeries {
+		first.Meta.PreferredVisualization = data.VisTypeGraph
+	}
+	states := o.tally()
+	first.Meta.Notices = o.notices(states)
+	first.Meta.Stats = o.stats()
+	first.Meta.Custom = o.custom(states)
+}
+
+// tally counts the samples in each state over all series.
+func (o *outcome) tally() map[detect.State]tally {
+	out := map[detect.State]tally{}
+	for _, v := range o.verdicts {
+		for _, n := range v.Notices {
+			t := out[n.State]
+			t.series++
+			t.samples += n.Samples
+			t.of += n.Of
+			out[n.State] = t
+		}
+	}
+	return out
+}
+
+// Custom is what the inspector shows under "custom" of the first frame, for people and programs that want exact counts.
+type Custom struct {
+	Step         string         `json:"step"`
+	Series       int            `json:"series"`
+	SeriesAbsent int            `json:"seriesAbsent"`
+	SeriesCut    int            `json:"seriesCut"`
+	States       map[string]int `json:"states"`
+	FitBytes     int64          `json:"fitBytes"`
+	FitModels    int            `json:"fitModels"`
+}
+
+func (o *outcome) custom(states map[detect.State]tally) Custom {
+	c := Custom{
+		Step: o.query.Step.String(), Series: len(o.verdicts), SeriesAbsent: o.absent, SeriesCut: o.cut, States: map[string]int{},
+		FitBytes: o.fits.Bytes, FitModels: o.fits.Models,
+	}
+	total := len(o.verdicts) * o.shown.N
+	for st, t := range states {
+		c.States[st.String()] = t.samples
+		total -= t.samples
+	}
+	c.States[detect.OK.String()] = total
+	return c
+}
+
+func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
+	var out []data.Notice
+	say := func(severity data.NoticeSeverity, key string, args ...any) {
+		out = append(out, data.Notice{Severity: severity, Text: message.Text(o.query.Lang, "plugin.notice."+key, args...)})
+	}
+	info, warning := data.NoticeSeverityInfo, data.NoticeSeverityWarning
+	switch {
+	case o.shown.N == 0:
+		say(info, "future")
+	case len(o.answer.Set.Members) == 0:
+		say(info, "empty")
+	case len(o.verdicts) == 0:
+		say(info, "nothing-now", "count", o.absent)
+	}
+	if o.cut > 0 {
+		say(warning, "cut", "shown", len(o.verdicts), "all", len(o.verdicts)+o.cut, "limit", o.request.Settings.MaxSeries)
+	}
+	for _, n := range o.answer.Notices {
+		out = append(out, data.Notice{Severity: warning, Text: promNotice(o.query.Lang, n)})
+	}
+	for _, st := range detect.States() {
+		t, ok := states[st]
+		if !ok || st == detect.Gap && float64(t.samples) < gapShare*float64(len(o.verdicts)*o.shown.N) {
+			continue
+		}
+		severity := info
+		if st == detect.HistoryGone || st == detect.TooShort {
+			severity = warning
+		}
+		say(severity, st.String(), "series", t.series, "all", len(o.verdicts), "samples", t.samples, "of", len(o.verdicts)*o.shown.N,
+			"train", o.query.Train, "min_train", o.query.MinTrain, "horizon", o.query.policy.Horizon)
+	}
+	for _, w := range o.answer.Warnings {
+		say(warning, "prometheus", "text", w)
+	}
+	for _, i := range o.answer.Infos {
+		say(info, "prometheus", "text", i)
+	}
+	return out
+}
+
+func (o *outcome) stats() []data.QueryStat {
+	stat := func(key string, value float64, unit string) data.QueryStat {
+		return data.QueryStat{FieldConfig: data.FieldConfig{DisplayName: message.Text(o.query.Lang, "plugin.stat."+key), Unit: unit}, Value: value}
+	}
+	fetched := 0
+	for _, s := range o.answer.Set.Members {
+		fetched += s.Grid.N
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	return []data.QueryStat{
+		stat("series", float64(len(o.verdicts)), ""),
+		stat("judged", float64(len(o.verdicts)*o.shown.N), "short"),
+		stat("fetched", float64(fetched), "short"),
+		stat("fits", float64(o.fits.Misses), ""),
+		stat("hits", float64(o.fits.Hits), ""),
+		stat("asking", ms(o.asking), "ms"),
+		stat("judging", ms(o.judging), "ms"),
+	}
+}
+
+// promNotice returns what a notice of the client says in the query's language; one that the catalogue does not know says it in English.
+func promNotice(lang string, n prom.Notice) string {
+	key := "plugin.notice.source." + strings.ReplaceAll(string(n.Kind), " ", "-")
+	if !message.Has(key) {
+		return n.Text
+	}
+	return message.Text(lang, key, "count", n.Count)
+}

@@ -1,0 +1,136 @@
+// Package plugin is the Grafana data source: it turns queries of panels and alert rules into verdicts over Prometheus data, and
+// those into data frames. It is an adapter: the numbers come from pkg/detect, the samples from pkg/prom.
+//
+// The idea: a query carries its own step, training window and policy, and from and to only choose which verdicts are shown. Each
+// kind of query is a registered options struct in a file query_<kind>.go; the forms of the editor are drawn from the descriptors that
+// the resource handler serves, so that a new detector or kind needs no TypeScript.
+//
+//	datasource.Manage("foreshock-anomaly-datasource", plugin.NewDatasource, datasource.ManageOpts{})
+//
+// One instance serves one configured data source: its client, its cache of answers and its cache of fits live as long as its settings
+// do. The package reads no file and no environment variable, and prints nothing.
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/backend"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/httpclient"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/instancemgmt"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/resource/httpadapter"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/prom"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// Source is all that queries need of Prometheus: the samples of an expression on an absolute grid. A recorded file implements it in tests.
+type Source interface {
+	Range(ctx context.Context, expr string, grid series.Grid) (prom.Answer, error)
+}
+
+// Datasource is one configured data source. It is safe for concurrent use.
+type Datasource struct {
+	settings Settings
+	source   Source
+	client   *prom.Client
+	fits     *detect.Fits
+	history  *history
+	now      func() time.Time
+	broken   error // what is wrong with the settings: every request answers it
+	close    func()
+
+	backend.CallResourceHandler
+}
+
+var (
+	_ backend.QueryDataHandler      = (*Datasource)(nil)
+	_ backend.CheckHealthHandler    = (*Datasource)(nil)
+	_ backend.CallResourceHandler   = (*Datasource)(nil)
+	_ instancemgmt.InstanceDisposer = (*Datasource)(nil)
+)
+
+// NewDatasource makes the instance for one state of the settings. Settings that cannot work are no error here: each request, and
+// "Save & test", answers with the sentence that says what is wrong.
+func NewDatasource(ctx context.Context, settings backend.DataSourceInstanceSettings) (instancemgmt.Instance, error) {
+	d := &Datasource{now: time.Now, close: func() {}}
+	d.CallResourceHandler = httpadapter.New(d.resources())
+	if err := d.configure(ctx, settings); err != nil {
+		d.broken = err
+	}
+	return d, nil
+}
+
+func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceInstanceSettings) error {
+	var err error
+	if d.settings, err = readSettings(settings.JSONData); err != nil {
+		return err
+	}
+	if settings.URL == "" {
+		return errors.New("the data source has no URL: enter the address of Prometheus, such as http://prometheus:9090")
+	}
+	options, err := settings.HTTPClientOptions(ctx)
+	if err != nil {
+		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+	}
+	client, err := httpclient.New(options)
+	if err != nil {
+		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+	}
+	d.client, err = prom.New(prom.Options{URL: settings.URL, HTTP: client, Method: d.settings.HTTPMethod, Limits: prom.Limits{MaxSeries: seriesAsked(d.settings.MaxSeries)}})
+	if err != nil {
+		return err
+	}
+	d.source = d.client
+	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
+	d.history = &history{ask: d.client.RuntimeInfo}
+	d.close = client.CloseIdleConnections
+	return nil
+}
+
+// Dispose frees what the instance holds; Grafana calls it when the settings have changed.
+func (d *Datasource) Dispose() { d.close() }
+
+// seriesAsked is how many series one answer may bring for so many judged: a window of a week also holds the series that are gone by
+// now, and which of them matter is only known when the samples are here.
+func seriesAsked(judged int) int { return max(10*judged, 1000) }
+
+// history knows how far back the server's samples reach. It asks at most once in ten minutes; a server that does not tell is asked no
+// more often than one that does, and counts as reaching back without end.
+type history struct {
+	ask func(context.Context) (prom.Runtime, error)
+
+	mu        sync.Mutex
+	asked     time.Time
+	retention time.Duration
+}
+
+// historyAge is how long an answer about retention is used: it changes with a restart of the server only.
+const historyAge = 10 * time.Minute
+
+// start returns the earliest time (milliseconds) of which the server still has samples, 0 when it does not tell.
+func (h *history) start(ctx context.Context, now time.Time) int64 {
+	if h == nil {
+		return 0
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.asked.IsZero() || now.Sub(h.asked) > historyAge {
+		info, err := h.ask(ctx)
+		if ctx.Err() != nil {
+			return 0
+		}
+		h.asked = now
+		if err == nil {
+			h.retention = info.Retention
+		}
+	}
+	if h.retention <= 0 {
+		return 0
+	}
+	return now.Add(-h.retention).UnixMilli()
+}
