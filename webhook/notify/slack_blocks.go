@@ -219,7 +219,7 @@ func hostOf(address string) string {
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return " (" + message.Plain(CutRunes(strings.Map(func(r rune) rune {
+	return " (" + message.Plain(message.CutRunes(strings.Map(func(r rune) rune {
 		if strings.ContainsRune("<>|*_~`&", r) {
 			return -1
 		}
