@@ -52,7 +52,7 @@ type Finished struct {
 // Queue is what the executor needs of the store; see store.Store.
 type Queue interface {
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
-	NextDue(ctx context.Context) (time.Time, error)
+	NextDue(ctx context.Context, after time.Time) (time.Time, error)
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
 	Extend(ctx context.Context, holder string, until time.Time) ([]string, error)
 	Finish(ctx context.Context, r cases.Result) error

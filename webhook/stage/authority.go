@@ -2,8 +2,16 @@ package stage
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
 )
@@ -12,10 +20,94 @@ import (
 // cluster's Alertmanagers, one after the other, until one answers.
 type Alertmanagers struct {
 	URLs map[string][]string // by cluster, e.g. "default": {"http://am-0:9093"}
-	HTTP *http.Client        // with a timeout; nil: 3 s
+	HTTP *http.Client        // with a timeout; nil: one of 3 s
 }
 
-// Firing asks.
+// fewAlerts are asked for one by one, more by one request for everything.
+const fewAlerts = 4
+
+// classic label names need no quotes in a filter.
+var classic = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// maxAnswer bounds an answer: 30,000 alerts of 4 KB.
+const maxAnswer = 128 << 20
+
+// Firing asks whether each alert is active now. Silenced and inhibited alerts
+// fire, too.
 func (m Alertmanagers) Firing(ctx context.Context, cluster string, alerts []alert.Alert) ([]bool, error) {
-	return nil, errors.New("not written yet")
+	urls := m.URLs[cluster]
+	if len(urls) == 0 {
+		return nil, errNoAuthority
+	}
+	var errs []error
+	for i, u := range urls {
+		got, err := m.askOne(ctx, u, alerts)
+		if err == nil {
+			return got, nil
+		}
+		errs = append(errs, fmt.Errorf("Alertmanager %d of %s: %w", i+1, cluster, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func (m Alertmanagers) askOne(ctx context.Context, base string, alerts []alert.Alert) ([]bool, error) {
+	active := map[string]bool{}
+	if len(alerts) > fewAlerts {
+		if err := m.fetch(ctx, base, nil, active); err != nil {
+			return nil, err
+		}
+	} else {
+		for _, a := range alerts {
+			if err := m.fetch(ctx, base, a.Labels, active); err != nil {
+				return nil, err
+			}
+		}
+	}
+	out := make([]bool, len(alerts))
+	for i, a := range alerts {
+		out[i] = active[a.Fingerprint]
+	}
+	return out, nil
+}
+
+// fetch adds the fingerprints of the active alerts with these labels.
+func (m Alertmanagers) fetch(ctx context.Context, base string, labels alert.Labels, active map[string]bool) error {
+	q := url.Values{}
+	for _, n := range labels.Names() {
+		if !classic.MatchString(n) {
+			continue // older Alertmanagers cannot parse it; the fingerprint decides anyway
+		}
+		q.Add("filter", n+"="+strconv.Quote(labels[n]))
+	}
+	u := strings.TrimRight(base, "/") + "/api/v2/alerts?" + q.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return errors.New("its URL is not valid")
+	}
+	client := m.HTTP
+	if client == nil {
+		client = &http.Client{Timeout: 3 * time.Second}
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		var ue *url.Error // its text holds the URL, and with it perhaps a password
+		if errors.As(err, &ue) {
+			err = ue.Err
+		}
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("it answered %s", resp.Status)
+	}
+	var got []struct {
+		Fingerprint string `json:"fingerprint"`
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&got); err != nil {
+		return fmt.Errorf("its answer cannot be read: %w", err)
+	}
+	for _, a := range got {
+		active[a.Fingerprint] = true
+	}
+	return nil
 }

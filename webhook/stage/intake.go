@@ -3,9 +3,18 @@ package stage
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/cases"
 )
+
+// maxTries bounds how often one delivery is decided anew because another
+// receiver was first. Each try loses against at least one commit that got
+// through, so it takes as many receivers at once to use them up.
+const maxTries = 50
 
 // Receipt says what became of a delivery that is durable now.
 type Receipt struct {
@@ -29,7 +38,10 @@ type IntakeOptions struct {
 // Intake takes deliveries through the chain and makes the outcome durable. It
 // may be used concurrently; deliveries that share an alert go one after the
 // other.
-type Intake struct{ o IntakeOptions }
+type Intake struct {
+	o     IntakeOptions
+	locks locks
+}
 
 // NewIntake makes an Intake.
 func NewIntake(o IntakeOptions) *Intake { return &Intake{o: o} }
@@ -38,5 +50,63 @@ func NewIntake(o IntakeOptions) *Intake { return &Intake{o: o} }
 // delivery is durable; any error means that it is not, and that the sender
 // should try again (503).
 func (in *Intake) Deliver(ctx context.Context, d alert.Delivery) (Receipt, error) {
-	return Receipt{}, errors.New("not written yet")
+	began := time.Now()
+	unlock, err := in.locks.lock(ctx, lockNames(d))
+	if err != nil {
+		in.o.Metrics.failed()
+		return Receipt{}, fmt.Errorf("waiting for another delivery of the same alerts: %w", err)
+	}
+	defer unlock()
+	ev, err := in.decide(ctx, d)
+	if err != nil {
+		in.o.Metrics.failed()
+		return Receipt{}, fmt.Errorf("delivery %s: %w", d.ID, err)
+	}
+	in.o.Metrics.durable(ev, time.Since(began))
+	if in.o.Committed != nil && len(ev.Change.Actions) > 0 {
+		in.o.Committed()
+	}
+	return receipt(ev), nil
+}
+
+func (in *Intake) decide(ctx context.Context, d alert.Delivery) (Event, error) {
+	for range maxTries {
+		ev, err := in.o.Chain.Exec(ctx, Event{Delivery: d, Now: d.Received})
+		if err != nil {
+			return ev, err
+		}
+		err = in.o.Store.Commit(ctx, ev.Change)
+		if err == nil || !errors.Is(err, cases.ErrConflict) {
+			return ev, err
+		}
+		in.o.Metrics.conflict()
+	}
+	return Event{}, fmt.Errorf("after %d tries: %w", maxTries, cases.ErrConflict)
+}
+
+// lockNames are the alerts of a delivery, each once, sorted.
+func lockNames(d alert.Delivery) []string {
+	names := make([]string, len(d.Message.Alerts))
+	for i, a := range d.Message.Alerts {
+		names[i] = alert.Identity{Cluster: d.Cluster, Fingerprint: a.Fingerprint}.String()
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func receipt(ev Event) Receipt {
+	r := Receipt{
+		DeliveryID: ev.Delivery.ID, Alerts: len(ev.Verdicts), Actions: len(ev.Change.Actions),
+		Decisions: map[Decision]map[Reason]int{},
+	}
+	for _, v := range ev.Verdicts {
+		if r.Decisions[v.Decision] == nil {
+			r.Decisions[v.Decision] = map[Reason]int{}
+		}
+		r.Decisions[v.Decision][v.Reason]++
+	}
+	for _, c := range ev.Change.Cases {
+		r.CaseIDs = append(r.CaseIDs, c.ID)
+	}
+	return r
 }

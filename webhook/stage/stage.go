@@ -41,8 +41,10 @@ type Event struct {
 	Verdicts []Verdict
 	// Prior is what was stored before about these alerts; read by Dedup.
 	Prior cases.Prior
-	// Change is what shall be written; made by Plan.
-	Change cases.Change
+	// Change is what shall be written, and CaseChanges counts what it does to
+	// cases ("opened", "reopened", "resolved", "missed"); made by Plan.
+	Change      cases.Change
+	CaseChanges map[string]int
 }
 
 // Verdict is what is decided about one alert of the delivery.
@@ -81,18 +83,17 @@ const (
 
 // The reasons of dropped alerts.
 const (
-	ReasonRepeat       Reason = "repeat"        // the same was known already
-	ReasonSuperseded   Reason = "superseded"    // a newer start or end is known
-	ReasonLate         Reason = "late"          // it says firing, but Alertmanager says that it is over
-	ReasonStillFiring  Reason = "still_firing"  // a resolution that was disbelieved before, repeated
-	ReasonWithoutLabel Reason = "without_label" // an alert without any label; nothing can be done with it but show it
+	ReasonRepeat      Reason = "repeat"       // the same was known already
+	ReasonSuperseded  Reason = "superseded"   // a newer start or end is known
+	ReasonLate        Reason = "late"         // it says firing, but Alertmanager says that it is over
+	ReasonStillFiring Reason = "still_firing" // a resolution that was disbelieved before, repeated
 )
 
 // Reasons lists every pair of decision and reason, for metrics and docs.
 func Reasons() map[Decision][]Reason {
 	return map[Decision][]Reason{
 		Accepted: {ReasonFired, ReasonRestarted, ReasonBelieved, ReasonResolved, ReasonMissed},
-		Dropped:  {ReasonRepeat, ReasonSuperseded, ReasonLate, ReasonStillFiring, ReasonWithoutLabel},
+		Dropped:  {ReasonRepeat, ReasonSuperseded, ReasonLate, ReasonStillFiring},
 	}
 }
 

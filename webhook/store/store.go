@@ -35,8 +35,9 @@ type Store interface {
 
 	// DueChannels names the channels with actions that could be claimed at now.
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
-	// NextDue is the earliest due time of any action that waits; zero if none.
-	NextDue(ctx context.Context) (time.Time, error)
+	// NextDue is the earliest due time later than after of any action that
+	// waits; zero if none.
+	NextDue(ctx context.Context, after time.Time) (time.Time, error)
 	// Claim marks due actions as running and hands them out, at most one per
 	// lane, in the order of Planned. Nobody else gets them before the lease ends.
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
