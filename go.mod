@@ -2,6 +2,9 @@ module github.com/foreshock/foreshock
 
 go 1.26.5
 
+// npm packages carry Go files too.
+ignore ./node_modules
+
 require (
 	github.com/NVIDIA/go-nvml v0.13.0-1
 	github.com/alecthomas/kingpin/v2 v2.4.0
