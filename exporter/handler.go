@@ -47,11 +47,12 @@ type metrics struct {
 	own             *prometheus.Registry
 	timeout, offset time.Duration
 	slots           chan struct{} // nil: no limit
+	ownMetrics      bool
 	log             *slog.Logger
 }
 
 func newMetrics(o *options, set *collector.Set, log *slog.Logger) http.Handler {
-	m := &metrics{set: set, own: prometheus.NewRegistry(), timeout: o.timeout, offset: o.offset, log: log}
+	m := &metrics{set: set, own: prometheus.NewRegistry(), timeout: o.timeout, offset: o.offset, ownMetrics: o.ownMetrics, log: log}
 	if o.maxRequests > 0 {
 		m.slots = make(chan struct{}, o.maxRequests)
 	}
@@ -84,10 +85,11 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	scrape := prometheus.NewRegistry()
 	scrape.MustRegister(m.set.Scrape(ctx, names))
-	promhttp.HandlerFor(prometheus.Gatherers{m.own, scrape}, promhttp.HandlerOpts{
-		ErrorLog:      slog.NewLogLogger(m.log.Handler(), slog.LevelError),
-		ErrorHandling: promhttp.ContinueOnError,
-	}).ServeHTTP(w, r)
+	opts := promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(m.log.Handler(), slog.LevelError), ErrorHandling: promhttp.ContinueOnError}
+	if m.ownMetrics {
+		opts.Registry = m.own
+	}
+	promhttp.HandlerFor(prometheus.Gatherers{m.own, scrape}, opts).ServeHTTP(w, r)
 }
 
 // limit returns how long the collectors may take: what the scraper waits less the offset, but never more than --collector.timeout. Of a very short
