@@ -119,8 +119,8 @@ func covers(allowed []string, pkg string) bool {
 		if a == "*" || a == pkg {
 			return true
 		}
-		dir, any := strings.CutSuffix(a, "/*")
-		return any && path.Dir(pkg) == dir
+		dir, below := strings.CutSuffix(a, "/*")
+		return below && path.Dir(pkg) == dir
 	})
 }
 

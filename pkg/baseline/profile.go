@@ -140,24 +140,3 @@ func at(p []float64, x float64) float64 {
 	}
 	return p[i] + (p[j]-p[i])*(x-float64(i))
 }
-
-func medianBefore(xs []tagged, fold, n int) float64 {
-	if n == 0 {
-		return nan
-	}
-	lo, hi := (n-1)/2, n/2
-	seen, first := 0, 0.0
-	for _, t := range xs {
-		if int(t.fold) >= fold {
-			continue
-		}
-		if seen == lo {
-			first = t.x
-		}
-		if seen == hi {
-			return first + (t.x-first)/2
-		}
-		seen++
-	}
-	return first
-}

@@ -135,7 +135,7 @@ func (f *seasonalFit) week() {
 	f.in, _ = f.residuals(f.in, p, f.hours, 1, 0)
 }
 
-// usual is the median distance of residuals from zero.
+// usual is the mean distance of residuals from zero, without the farthest hundredth. Not the median: weekends are fewer than half of the days.
 func usual(r []float64) float64 {
 	d := make([]float64, 0, len(r))
 	for _, x := range r {
@@ -143,7 +143,11 @@ func usual(r []float64) float64 {
 			d = append(d, math.Abs(x))
 		}
 	}
-	return robust.MedianInPlace(d)
+	if len(d) == 0 {
+		return 0
+	}
+	robust.Select(d, len(d)*99/100)
+	return robust.Mean(d[:len(d)*99/100])
 }
 
 // distances learns the usual distance above and below the centre of each phase, never below the floor; false when there is none at all.

@@ -191,7 +191,7 @@ func (c conformance) zoom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 40 {
+	for range 12 {
 		from := g.Start + rng.Int64N(int64(g.N-2)*g.Step)
 		to := from + rng.Int64N(g.At(g.N-1)-from)
 		fetch := j.Walk.Fetch(from, to, j.Policy)

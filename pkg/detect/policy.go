@@ -177,7 +177,7 @@ func (a *automaton) confirm(i int, t int64) {
 		if a.hit(k) {
 			a.current.Began = a.s.Grid.At(k)
 			a.current.Samples++
-			if a.r.Score[k] > a.current.Peak {
+			if a.r.Score[k] >= a.current.Peak {
 				a.peak(k)
 			}
 		}

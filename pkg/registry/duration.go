@@ -23,8 +23,13 @@ var units = []struct {
 	name string
 	d    Duration
 }{
-	{"y", Year}, {"w", Week}, {"d", Day}, {"h", Duration(time.Hour)}, {"m", Duration(time.Minute)},
-	{"s", Duration(time.Second)}, {"ms", Duration(time.Millisecond)},
+	{"y", Year},
+	{"w", Week},
+	{"d", Day},
+	{"h", Duration(time.Hour)},
+	{"m", Duration(time.Minute)},
+	{"s", Duration(time.Second)},
+	{"ms", Duration(time.Millisecond)},
 }
 
 // ParseDuration reads Prometheus' text form: whole numbers with units y w d h m s ms, each at most once, largest first; "0" alone is zero.
@@ -70,7 +75,7 @@ func ParseDuration(s string) (Duration, error) {
 	return total, nil
 }
 
-// String returns the shortest exact Prometheus form, "0s" for zero. Parts below a millisecond are dropped.
+// String returns the Prometheus form in days and below, "0s" for zero. Parts below a millisecond are dropped.
 func (d Duration) String() string {
 	if d == 0 {
 		return "0s"
@@ -81,8 +86,7 @@ func (d Duration) String() string {
 		d = -d
 	}
 	for _, u := range units {
-		// Years and weeks only when nothing is left over: "90d" reads better than "12w6d".
-		if (u.name == "y" || u.name == "w") && d%u.d != 0 {
+		if u.d > Day { // "7d" and "90d" read better than "1w" and "12w6d"
 			continue
 		}
 		if n := d / u.d; n > 0 {

@@ -1,0 +1,228 @@
+package detect
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+// stateAt returns the state at a time of the grid.
+func stateAt(v Verdicts, t int64) State {
+	i, ok := v.Series.Grid.Index(t)
+	if !ok {
+		panic("off the grid")
+	}
+	return v.State[i]
+}
+
+// begin returns a fixture whose samples before the given sample are missing.
+func begin(at int) series.Series {
+	s := fixtures()[0].s
+	c := series.New(s.Labels, s.Grid)
+	copy(c.Values[at:], s.Values[at:])
+	return c
+}
+
+func seasonalJudge(t *testing.T) Judge {
+	t.Helper()
+	d, err := Detectors.New("seasonal", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Judge{Name: "seasonal", Detector: d, Walk: DefaultWalk(), Policy: DefaultPolicy()}
+}
+
+// A new series warms up for min_train, then is judged by fits that follow its growing history.
+func TestYoungSeries(t *testing.T) {
+	t.Parallel()
+	s := begin(6 * 24 * 60)
+	born := s.Grid.At(6 * 24 * 60)
+	j := seasonalJudge(t)
+	v, err := j.Series(context.Background(), s, s.Grid.Start, s.Grid.End()-60_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[int64]State{-60_000: Gap, 0: WarmUp, dayMillis: WarmUp, 2*dayMillis - 60_000: WarmUp, 2*dayMillis + 2*3_600_000: OK, 5 * dayMillis: OK} {
+		if got := stateAt(v, born+after); got != want {
+			t.Errorf("%v after its birth: %v, want %v", time.Duration(after)*time.Millisecond, got, want)
+		}
+	}
+}
+
+// The same series, when it begins where the source's history begins, was cut: that is said, and no fit is made from the rest.
+func TestHistoryGone(t *testing.T) {
+	t.Parallel()
+	s := begin(6 * 24 * 60)
+	j := seasonalJudge(t)
+	j.HistoryStart = s.Grid.At(6*24*60) - 3_600_000
+	from := s.Grid.At(9 * 24 * 60)
+	v, err := j.Series(context.Background(), s, from, s.Grid.End()-60_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stateAt(v, from); got != HistoryGone {
+		t.Errorf("state %v, want history-gone", got)
+	}
+	if len(v.Notices) != 1 || v.Notices[0].State != HistoryGone || v.Notices[0].Samples != v.Notices[0].Of {
+		t.Errorf("notices %+v", v.Notices)
+	}
+	// A series that began well after the history is young, not cut.
+	j.HistoryStart = s.Grid.At(4 * 24 * 60)
+	if v, err = j.Series(context.Background(), s, from, s.Grid.End()-60_000); err != nil || stateAt(v, from) != OK {
+		t.Errorf("state %v, %v, want ok", v.State[0], err)
+	}
+}
+
+// A shift is one episode, which ends when the level has become normal, and it is not news on the next day.
+func TestShiftAlarmsOnce(t *testing.T) {
+	t.Parallel()
+	s := fixtures()[0].s
+	values := append([]float64(nil), s.Values...)
+	at := 9 * 24 * 60
+	for i := at; i < len(values); i++ {
+		values[i] += 300
+	}
+	s.Values = values
+	v, err := seasonalJudge(t).Series(context.Background(), s, s.Grid.At(at-60), s.Grid.End()-60_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Episodes) != 1 {
+		t.Fatalf("%d episodes: %+v", len(v.Episodes), v.Episodes)
+	}
+	e := v.Episodes[0]
+	if e.Began != s.Grid.At(at) || e.Confirmed != s.Grid.At(at+2) || e.Ended-e.Began > dayMillis+3_600_000 || e.Direction != "up" {
+		t.Errorf("episode %+v, shift at %d", e, s.Grid.At(at))
+	}
+}
+
+// A metric that drops to zero is judged: zero is a value.
+func TestDropToZero(t *testing.T) {
+	t.Parallel()
+	s := fixtures()[0].s
+	values := append([]float64(nil), s.Values...)
+	at := 10 * 24 * 60
+	for i := at; i < at+30; i++ {
+		values[i] = 0
+	}
+	s.Values = values
+	v, err := seasonalJudge(t).Series(context.Background(), s, s.Grid.At(at-60), s.Grid.At(at+120))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Episodes) != 1 || v.Episodes[0].Direction != "down" || v.Episodes[0].Actual != 0 {
+		t.Errorf("episodes %+v", v.Episodes)
+	}
+}
+
+// Calibration keeps its promise where its assumption holds: over many series of independent noise, the mean number of false episodes a week is within a factor
+// of two of the budget.
+func TestBudgetOnStationaryNoise(t *testing.T) {
+	t.Parallel()
+	for _, name := range Detectors.Names() {
+		d, _ := Detectors.New(name, nil)
+		j := Judge{Name: name, Detector: d, Walk: DefaultWalk(), Policy: DefaultPolicy()}
+		j.Policy.MinRel = 0
+		episodes, weeks := 0, 0.0
+		for k := range 40 {
+			rng := rand.New(rand.NewPCG(uint64(k), 77))
+			s := series.New(series.FromMap(map[string]string{"k": string(rune('A' + k))}), series.Grid{Start: fixtureStart, Step: 60_000, N: 16 * 24 * 60})
+			x := 0.0
+			for i := range s.Values {
+				x = 0.7*x + rng.NormFloat64()
+				s.Values[i] = 100 + x
+			}
+			v, err := j.Series(context.Background(), s, s.Grid.At(9*24*60), s.Grid.End()-60_000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			episodes += len(v.Episodes)
+			weeks++
+		}
+		if rate := float64(episodes) / weeks; rate < 0.5 || rate > 2 {
+			t.Errorf("%s: %.2f false episodes a week, budget 1", name, rate)
+		}
+	}
+}
+
+// Many callers that ask for the same fit share one; another series, parameter or policy gets its own.
+func TestFitsAreShared(t *testing.T) {
+	t.Parallel()
+	j := seasonalJudge(t)
+	j.Fits = NewFits(1 << 20)
+	s := fixtures()[0].s
+	judge := func(j Judge) {
+		if _, err := j.Series(context.Background(), s, s.Grid.At(11*24*60), s.Grid.End()-60_000); err != nil {
+			t.Error(err)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { judge(j) })
+	}
+	wg.Wait()
+	one := j.Fits.Stats()
+	if one.Misses < 2 || one.Misses > 4 || one.Hits != 7*one.Misses {
+		t.Errorf("%+v: eight callers should have fitted once", one)
+	}
+	other := j
+	d := *j.Detector.(*Seasonal)
+	d.Budget = 2
+	other.Detector = &d
+	judge(other)
+	if two := j.Fits.Stats(); two.Misses != 2*one.Misses {
+		t.Errorf("%+v after %+v: another budget should have been fitted anew", two, one)
+	}
+	small := NewFits(int64(10_000))
+	j.Fits = small
+	judge(j)
+	if st := small.Stats(); st.Bytes > 10_000 || st.Evicted == 0 {
+		t.Errorf("%+v: more bytes than allowed", st)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s := fixtures()[0].s
+	if _, err := seasonalJudge(t).Series(ctx, s, s.Grid.Start, s.Grid.End()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A fit looks nowhere but into its training window.
+func TestFetchIsEnough(t *testing.T) {
+	t.Parallel()
+	j := seasonalJudge(t)
+	s := fixtures()[3].s
+	from, to := s.Grid.At(10*24*60), s.Grid.At(10*24*60+90)
+	want, err := j.Series(context.Background(), s, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wild := append([]float64(nil), s.Values...)
+	g := j.Walk.Fetch(from, to, j.Policy)
+	for i := range wild {
+		if t := s.Grid.At(i); t < g.Start || t >= g.End() {
+			wild[i] = math.Inf(1)
+		}
+	}
+	got, err := j.Series(context.Background(), series.Series{Labels: s.Labels, Grid: s.Grid, Values: wild}, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want.Score {
+		if !sameFloat(want.Score[i], got.Score[i]) {
+			t.Fatalf("sample %d: %v, and %v when what was not asked for changes", i, want.Score[i], got.Score[i])
+		}
+	}
+}
