@@ -34,6 +34,12 @@ type Server struct {
 	process *exec.Cmd
 	log     *tail
 	exited  chan struct{}
+	stop    func() // of a server that is no process of ours
+}
+
+// Wrap makes a Server of one that the test runs itself, such as an embedded Prometheus with a remote-write receiver.
+func Wrap(url string, stop func()) *Server {
+	return &Server{URL: url, Program: "prometheus", stop: stop}
 }
 
 // Options of a Prometheus; the zero value is what Start uses.
@@ -86,6 +92,10 @@ func StartVictoria(t testing.TB) *Server {
 
 // Stop ends the server now instead of at the end of the test, to see what a client makes of it.
 func (s *Server) Stop() {
+	if s.stop != nil {
+		s.stop()
+		return
+	}
 	s.process.Process.Kill()
 	<-s.exited
 }
