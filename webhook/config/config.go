@@ -79,6 +79,7 @@ type Limits struct {
 	Annotation int64 `yaml:"annotation"` // bytes kept of one annotation or other prose
 	Prose      int64 `yaml:"prose"`      // bytes kept of all of them in one delivery
 	Raw        int64 `yaml:"raw"`        // bytes kept of the delivery as it came; 0 keeps none
+	Memory     int64 `yaml:"memory"`     // bytes that one delivery may need, labels above all; beyond it is answered 503
 	Body       int64 `yaml:"body"`       // bytes of a body, unpacked, beyond which it is answered 503
 }
 
@@ -100,7 +101,7 @@ func Default() File {
 		Grafana:  Grafana{SignatureHeader: "X-Grafana-Alerting-Signature", MaxAge: policy.Duration(5 * time.Minute)},
 		// 64 KiB of a text and 16 MiB together: see alert.DefaultLimits. 1 MiB of raw body is more than 1,000 ordinary alerts.
 		// 256 MiB is beyond any Alertmanager, and is unpacked in seconds.
-		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Body: 256 << 20},
+		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Memory: 512 << 20, Body: 256 << 20},
 		Retention: Retention{Bodies: days(7), Deliveries: days(30), Cases: days(90)},
 		Rules:     rules,
 	}
@@ -249,6 +250,7 @@ func (f *File) sizes() error {
 		{"annotation", f.Limits.Annotation, 256, 16 << 20},
 		{"prose", f.Limits.Prose, 4096, 256 << 20},
 		{"raw", f.Limits.Raw, 0, 64 << 20},
+		{"memory", f.Limits.Memory, 16 << 20, 64 << 30},
 		{"body", f.Limits.Body, 1 << 20, 4 << 30},
 	} {
 		if s.v < s.low || s.v > s.highs {
@@ -310,7 +312,7 @@ func (f *File) StoreURL() (notify.Secret, error) {
 	if err != nil {
 		return "", fmt.Errorf("store.sqlite: %w", err)
 	}
-	return notify.Secret((&url.URL{Scheme: "sqlite", Path: path}).String()), nil
+	return notify.Secret("sqlite://" + path), nil
 }
 
 // GrafanaSecret is the key of Grafana's signature, "" when it is not checked. A secret file is read here.

@@ -1,0 +1,176 @@
+// Package api is the way in over HTTP: alert messages from Alertmanager and Grafana, commands on cases, and pages for people.
+//
+// The idea: a delivery is answered 200 only after it is durable, and every other answer is chosen by what the sender does with it:
+// Alertmanager repeats 5xx and drops 4xx, so trouble of any kind is 503, and 400 is for what never can be understood. Pages are drawn
+// by the server, work without JavaScript, and show texts of alerts as data.
+//
+//	h, err := api.New(api.Options{Intake: intake, Store: db, Settings: app.Settings, Registerer: reg, Log: logger})
+//	http.ListenAndServe(":9099", h)
+//
+// It decides nothing about alerts (webhook/stage does), sends nothing (webhook/action does), and has no users of its own: basic
+// authentication of the listener is all there is.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
+	"github.com/foreshock/foreshock/webhook/stage"
+)
+
+// Intake makes a delivery durable; *stage.Intake is one.
+type Intake interface {
+	Deliver(ctx context.Context, d alert.Delivery) (stage.Receipt, error)
+}
+
+// Store is what pages and commands need of the store; see store.Store.
+type Store interface {
+	Cases(ctx context.Context, q cases.Query) ([]cases.Case, error)
+	Story(ctx context.Context, caseID string) (cases.Story, error)
+	Deliveries(ctx context.Context, before string, limit int) ([]cases.DeliveryInfo, error)
+	Body(ctx context.Context, deliveryID string) (body []byte, cut bool, err error)
+	Counts(ctx context.Context) (cases.Counts, error)
+	Commit(ctx context.Context, ch cases.Change) error
+}
+
+// Options make the handler. Intake, Store, Settings and Registerer are needed.
+type Options struct {
+	Intake     Intake
+	Store      Store
+	Settings   func() Settings       // read once per request, so that a reload takes effect
+	Committed  func()                // after a command that added actions: wake the executor; may be nil
+	Registerer prometheus.Registerer // for the metrics
+	Log        *slog.Logger          // nil: nothing is logged
+	Now        func() time.Time      // nil: time.Now
+}
+
+// Settings are what a reload may change.
+type Settings struct {
+	Cluster  string // of deliveries whose address names none
+	Language string // of pages for browsers that ask for none
+	Limits   alert.Limits
+	Raw      int64 // bytes kept of a delivery as it came
+	Body     int64 // bytes of a body, unpacked, that are read at most
+	Grafana  Signature
+	Rules    policy.Rules
+}
+
+// Handler serves the API and the pages.
+type Handler struct {
+	o       Options
+	mux     http.Handler
+	metrics *metrics
+	heavy   chan struct{} // slots for large bodies
+}
+
+// New makes the handler and registers its metrics.
+func New(o Options) (*Handler, error) {
+	if o.Intake == nil || o.Store == nil || o.Settings == nil || o.Registerer == nil {
+		return nil, errors.New("api: Options need Intake, Store, Settings and Registerer")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &Handler{o: o, heavy: make(chan struct{}, heavySlots)}
+	var err error
+	if h.metrics, err = newMetrics(o.Registerer); err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for _, path := range []string{"/api/v1/alerts", "/alertmanager", "/grafana"} {
+		mux.HandleFunc("POST "+path, h.receive)
+	}
+	mux.HandleFunc("GET /api/v1/cases", h.listCases)
+	mux.HandleFunc("GET /api/v1/cases/{id}", h.readCase)
+	mux.HandleFunc("POST /api/v1/cases/{id}/{command}", h.command)
+	mux.HandleFunc("GET /api/v1/deliveries", h.listDeliveries)
+	mux.HandleFunc("GET /api/v1/deliveries/{id}", h.readDelivery)
+	mux.HandleFunc("GET /api/v1/counts", h.readCounts)
+	mux.HandleFunc("GET /{$}", h.pageCases)
+	mux.HandleFunc("GET /cases/{id}", h.pageCase)
+	mux.HandleFunc("POST /cases/{id}/{command}", h.pageCommand)
+	mux.HandleFunc("GET /deliveries", h.pageDeliveries)
+	mux.HandleFunc("GET /style.css", h.style)
+	// What changes anything is refused when a browser says that another site asked for it. Senders of alerts are no browsers.
+	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	return h, nil
+}
+
+// policyHeader allows what our pages hold: a style sheet of our own, forms to themselves, and nothing else.
+const policyHeader = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	header.Set("Content-Security-Policy", policyHeader)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cache-Control", "no-store")
+	h.mux.ServeHTTP(w, r)
+}
+
+// answer writes a value as JSON.
+func answer(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(true)
+	_ = enc.Encode(v) // the other side may be gone: nothing is left to do
+}
+
+// refuse answers one sentence.
+func refuse(w http.ResponseWriter, code int, sentence string) {
+	answer(w, code, map[string]string{"error": sentence})
+}
+
+// trouble answers an error of the store: 404 for what is not there, 409 for a lost race, else 503. Texts of other errors go to the log.
+func (h *Handler) trouble(w http.ResponseWriter, r *http.Request, err error) {
+	code, sentence := h.classify(r, err)
+	refuse(w, code, sentence)
+}
+
+func (h *Handler) classify(r *http.Request, err error) (int, string) {
+	var bad *badRequest
+	switch {
+	case errors.As(err, &bad):
+		return bad.code, bad.text
+	case errors.Is(err, cases.ErrNotFound):
+		return http.StatusNotFound, "there is nothing of that ID"
+	case errors.Is(err, cases.ErrConflict):
+		return http.StatusConflict, "somebody else was faster: look again"
+	}
+	if r.Context().Err() == nil {
+		h.o.Log.Error("the store failed", "route", r.Pattern, "err", err)
+	}
+	return http.StatusServiceUnavailable, "the store cannot be reached now: try again"
+}
+
+// badRequest is a mistake of whoever asked.
+type badRequest struct {
+	code int
+	text string
+}
+
+func (b *badRequest) Error() string { return b.text }
+
+// origin is the address of whoever asked, for people.
+func origin(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+)
+
+// Why a delivery was not taken; label values.
+const (
+	resultNotJSON   = "not_json"
+	resultSignature = "bad_signature"
+	resultTooLarge  = "too_large"
+	resultBusy      = "busy"
+	resultRead      = "read_failed"
+	resultAddress   = "bad_address"
+	resultStore     = "store_failed"
+)
+
+func refusals() []string {
+	return []string{resultNotJSON, resultSignature, resultTooLarge, resultBusy, resultRead, resultAddress, resultStore}
+}
+
+type metrics struct {
+	refusedTotal *prometheus.CounterVec
+	takenTotal   *prometheus.CounterVec
+	bytes        prometheus.Histogram
+	cut          prometheus.Counter
+	commands     *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		refusedTotal: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foreshock_webhook_deliveries_refused_total", Help: "Deliveries that were not taken, by reason; all but not_json and bad_signature are answered 503 and come again.",
+		}, []string{"reason"}),
+		takenTotal: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foreshock_webhook_deliveries_taken_total", Help: "Deliveries that were durable when they were answered 200, by sender.",
+		}, []string{"source"}),
+		bytes: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "foreshock_webhook_delivery_size_bytes", Help: "Unpacked size of the bodies of deliveries that were taken.",
+			Buckets: prometheus.ExponentialBuckets(1024, 8, 7),
+		}),
+		cut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_webhook_texts_cut_total", Help: "Annotations and other prose that were shortened; labels never are.",
+		}),
+		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "foreshock_webhook_commands_total", Help: "Commands of people on cases that were carried out.",
+		}, []string{"command"}),
+	}
+	for _, r := range refusals() {
+		m.refusedTotal.WithLabelValues(r)
+	}
+	for _, s := range []alert.Source{alert.Alertmanager, alert.Grafana} {
+		m.takenTotal.WithLabelValues(string(s))
+	}
+	for _, c := range Commands() {
+		m.commands.WithLabelValues(string(c))
+	}
+	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.commands} {
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("register the metrics of the API: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) refused(reason string) { m.refusedTotal.WithLabelValues(reason).Inc() }
+
+func (m *metrics) taken(d alert.Delivery) {
+	m.takenTotal.WithLabelValues(string(d.Message.Source)).Inc()
+	m.bytes.Observe(float64(d.RawSize))
+	n := len(d.Message.Cut)
+	for _, a := range d.Message.Alerts {
+		n += len(a.Cut)
+	}
+	m.cut.Add(float64(n))
+}

@@ -1,0 +1,302 @@
+// Package app wires the parts of the webhook together and owns their lifecycle: what main runs, and what whole-app tests start.
+//
+// The idea: New reads everything that can be wrong (configuration, credentials, store, address) and fails with one sentence; Start begins
+// to serve and returns; Stop ends every goroutine that was started, in the order in which nothing is lost: first the listener, then the
+// executor, last the store.
+//
+//	a, err := app.New(ctx, app.Options{ConfigFile: "foreshock-webhook.yml", Log: logger})
+//	err = a.Start()
+//	…
+//	err = a.Stop(ctx)
+//
+// It handles no signals and decides nothing.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/foreshock/foreshock/pkg/httpserver"
+	"github.com/foreshock/foreshock/webhook/action"
+	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/api"
+	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/config"
+	"github.com/foreshock/foreshock/webhook/notify"
+	"github.com/foreshock/foreshock/webhook/policy"
+	"github.com/foreshock/foreshock/webhook/stage"
+	"github.com/foreshock/foreshock/webhook/store"
+)
+
+// Store is what the app needs of a store; tests put a failing one around the real one.
+type Store interface {
+	store.Store
+}
+
+// Options make an App. ConfigFile is needed.
+type Options struct {
+	ConfigFile    string
+	Listen        []string // instead of web.listen of the configuration, when not empty
+	WebConfigFile string   // instead of web.config_file
+	Log           *slog.Logger
+	Registry      *prometheus.Registry    // nil: a new one with the collectors of Go and of the process
+	Now           func() time.Time        // nil: time.Now
+	Wrap          func(store.Store) Store // nil: the store as it is
+	Executor      func(o *action.Options) // nil: the executor's defaults
+	Limits        httpserver.Limits       // of the listener; zero: see listenerLimits
+	Transport     http.RoundTripper       // of messages; nil: notify's own
+}
+
+// App is a running webhook.
+type App struct {
+	o        Options
+	state    atomic.Pointer[state]
+	poster   *notify.Poster
+	store    Store
+	executor *action.Executor
+	server   *httpserver.Server
+
+	stop context.CancelFunc // ends the executor and the sweeper
+	shut context.CancelFunc // ends the listener
+	wg   sync.WaitGroup
+	fail chan error // the listener's end
+	once sync.Once
+}
+
+// state is what a reload replaces, as a whole.
+type state struct {
+	file     *config.File
+	channels map[string]notify.Channel
+	settings api.Settings
+}
+
+// New reads the configuration, opens the channels and the store, and binds the address. Nothing runs yet; Stop must be called even when
+// Start never is.
+func New(ctx context.Context, o Options) (_ *App, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+		o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	a := &App{o: o, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1)}
+	first, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	a.state.Store(first)
+	url, err := first.file.StoreURL()
+	if err != nil {
+		return nil, err
+	}
+	db, err := store.Open(ctx, store.Options{URL: url.Reveal(), Now: o.Now})
+	if err != nil {
+		return nil, err
+	}
+	a.store = db
+	if o.Wrap != nil {
+		a.store = o.Wrap(db)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.store.Close())
+		}
+	}()
+	if err := a.wire(); err != nil {
+		return nil, err
+	}
+	return a, a.server.Listen()
+}
+
+// wire makes the parts from the inside out: executor, chain, API, listener.
+func (a *App) wire() error {
+	o := a.o
+	options := action.Options{
+		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
+		Handlers: map[cases.Kind]action.Handler{cases.AutoClose: closer{a.store, o.Now}},
+		Now:      o.Now, Log: o.Log, Metrics: action.NewMetrics(o.Registry),
+	}
+	if o.Executor != nil {
+		o.Executor(&options)
+	}
+	var err error
+	if a.executor, err = action.New(options); err != nil {
+		return err
+	}
+	intake := stage.NewIntake(stage.IntakeOptions{
+		Chain: stage.Chain{
+			stage.Normalise{},
+			stage.Dedup{Store: a.store, Authority: authority{a}},
+			stage.Plan{Rules: a.rules},
+		},
+		Store: a.store, Committed: a.executor.Wake, Metrics: stage.NewMetrics(o.Registry),
+	})
+	handler, err := api.New(api.Options{
+		Intake: intake, Store: a.store, Settings: func() api.Settings { return a.state.Load().settings },
+		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now,
+	})
+	if err != nil {
+		return err
+	}
+	if err := o.Registry.Register(newTotals(a.store, o.Now)); err != nil {
+		return fmt.Errorf("register the totals: %w", err)
+	}
+	file := a.state.Load().file
+	a.server, err = httpserver.New(httpserver.Options{
+		Listen: or(o.Listen, file.Web.Listen), WebConfigFile: or([]string{o.WebConfigFile}, []string{file.Web.ConfigFile})[0],
+		Registry: o.Registry, Logger: o.Log, Handler: handler, Ready: a.ready, Reload: a.reload, Limits: listenerLimits(o.Limits),
+	})
+	return err
+}
+
+// or is the first list when it says anything, else the second.
+func or(first, second []string) []string {
+	if len(first) > 0 && first[0] != "" {
+		return first
+	}
+	return second
+}
+
+// listenerLimits lets many slow clients in, each for a short time: they must not keep good ones out. A connection costs some 20 KB.
+func listenerLimits(l httpserver.Limits) httpserver.Limits {
+	if l.MaxConnections == 0 {
+		l.MaxConnections = 8192
+	}
+	if l.ReadHeader == 0 {
+		l.ReadHeader = 5 * time.Second
+	}
+	return l
+}
+
+// load reads the configuration and opens its channels.
+func (a *App) load() (*state, error) {
+	file, err := config.Load(a.o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	return a.open(file)
+}
+
+func (a *App) open(file *config.File) (*state, error) {
+	channels, err := file.Open(notify.Env{Poster: a.poster, Logger: a.o.Log, Now: a.o.Now})
+	if err != nil {
+		return nil, err
+	}
+	key, err := file.GrafanaSecret()
+	if err != nil {
+		return nil, err
+	}
+	return &state{file: file, channels: channels, settings: api.Settings{
+		Cluster: file.Cluster, Language: file.Language, Raw: file.Limits.Raw, Body: file.Limits.Body, Rules: file.Rules,
+		Limits: alert.Limits{Annotation: int(file.Limits.Annotation), Prose: file.Limits.Prose, Memory: file.Limits.Memory},
+		Grafana: api.Signature{
+			Key: []byte(key.Reveal()), Header: file.Grafana.SignatureHeader, TimestampHeader: file.Grafana.TimestampHeader,
+			MaxAge: time.Duration(file.Grafana.MaxAge),
+		},
+	}}, nil
+}
+
+// reload replaces what a reload can replace; on error the old stays. What needs a restart is said in the log.
+func (a *App) reload() error {
+	next, err := a.load()
+	if err != nil {
+		return err
+	}
+	old := a.state.Load().file
+	if next.file.Store != old.Store || !slices.Equal(next.file.Web.Listen, old.Web.Listen) || next.file.Web.ConfigFile != old.Web.ConfigFile {
+		a.o.Log.Warn("the sections store and web are read at the start only: restart for the new ones")
+	}
+	a.state.Store(next)
+	a.executor.Wake() // a channel that was missing may be there now
+	return nil
+}
+
+// Reload reads the configuration again, as POST /-/reload does; on error the old stays in force.
+func (a *App) Reload() error { return a.server.Reload() }
+
+func (a *App) rules() policy.Rules { return a.state.Load().file.Rules }
+
+// ready asks the store, as the next delivery would.
+func (a *App) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	return a.store.Ready(ctx)
+}
+
+// Start begins to serve, to send and to sweep, and returns.
+func (a *App) Start() error {
+	work, stop := context.WithCancel(context.Background())
+	serve, shut := context.WithCancel(context.Background())
+	a.stop, a.shut = stop, shut
+	a.wg.Go(func() {
+		if err := a.executor.Run(work); err != nil {
+			a.o.Log.Error("the executor ended", "err", err)
+		}
+	})
+	a.wg.Go(func() { a.sweep(work) })
+	go func() { a.fail <- a.server.Run(serve) }()
+	a.o.Log.Info("listening", "addresses", a.server.Addrs(), "channels", a.state.Load().file.Channels.Names())
+	return nil
+}
+
+// Addr is the first address listened on.
+func (a *App) Addr() string { return a.server.Addr() }
+
+// Wait returns when the listener ends by itself, or the context does.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case err := <-a.fail:
+		a.fail <- err // for Stop
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Stop ends everything and returns when it has ended: requests in flight are answered, messages in flight are finished, the store is
+// closed. What waits to be sent is sent after the next start.
+func (a *App) Stop() error {
+	var err error
+	a.once.Do(func() {
+		if a.stop != nil {
+			a.shut()
+			err = <-a.fail
+			a.stop()
+			a.wg.Wait()
+		}
+		err = errors.Join(err, a.store.Close())
+	})
+	return err
+}
+
+// senders finds channels for the executor.
+type senders struct{ a *App }
+
+func (s senders) Sender(name string) (action.Sender, bool) {
+	c, ok := s.a.state.Load().channels[name]
+	if !ok {
+		return nil, false
+	}
+	return notify.Sender{Channel: c}, true
+}
+
+// authority asks the Alertmanagers of the configuration in force.
+type authority struct{ a *App }
+
+func (u authority) Firing(ctx context.Context, cluster string, alerts []alert.Alert) ([]bool, error) {
+	return stage.Alertmanagers{URLs: u.a.state.Load().file.Alertmanagers}.Firing(ctx, cluster, alerts)
+}

@@ -1,0 +1,146 @@
+// Command foreshock-webhook receives the alerts of Alertmanager and Grafana, makes cases of them, and tells people.
+//
+//	foreshock-webhook --config.file=foreshock-webhook.yml
+//	foreshock-webhook check foreshock-webhook.yml
+//
+// docs/webhook.md is its manual.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
+	"github.com/prometheus/common/promslog"
+	promslogflag "github.com/prometheus/common/promslog/flag"
+	"github.com/prometheus/common/version"
+
+	"github.com/foreshock/foreshock/webhook/app"
+	"github.com/foreshock/foreshock/webhook/config"
+	"github.com/foreshock/foreshock/webhook/notify"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // it could not run
+	exitUsage = 2 // what a person wrote is wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// flags are what the command line says.
+type flags struct {
+	file    string
+	checked string
+	listen  []string
+	web     string
+	log     promslog.Config
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var f flags
+	k := kingpin.New("foreshock-webhook", "Receives the alerts of Alertmanager and Grafana, makes cases of them, and tells people.")
+	k.UsageWriter(stdout).ErrorWriter(stderr)
+	ended := -1
+	k.Terminate(func(code int) {
+		if ended < 0 {
+			ended = code
+		}
+	})
+	k.Version(version.Print("foreshock-webhook"))
+	k.HelpFlag.Short('h')
+	promslogflag.AddFlags(k, &f.log)
+	serve := k.Command("run", "Serve (the default).").Default()
+	serve.Flag("config.file", "Configuration file.").Default("foreshock-webhook.yml").StringVar(&f.file)
+	serve.Flag("web.listen-address", "Address to listen on, instead of web.listen of the configuration; repeatable.").StringsVar(&f.listen)
+	serve.Flag("web.config.file", "TLS and basic authentication (exporter toolkit format), instead of web.config_file.").StringVar(&f.web)
+	check := k.Command("check", "Check a configuration: one sentence per mistake, exit code 2 when there is one.")
+	check.Arg("config", "Configuration file.").Required().StringVar(&f.checked)
+
+	command, err := k.Parse(args)
+	switch {
+	case ended >= 0: // --help and --version have written what they say
+		return ended
+	case err != nil:
+		fmt.Fprintf(stderr, "foreshock-webhook: %s; try --help\n", err)
+		return exitUsage
+	case command == check.FullCommand():
+		return checkFile(f.checked, stdout, stderr)
+	}
+	f.log.Writer = stderr
+	return start(ctx, f, promslog.New(&f.log), stderr)
+}
+
+// checkFile reads a configuration and opens its channels, without connecting to anything.
+func checkFile(path string, stdout, stderr io.Writer) int {
+	file, err := config.Load(path)
+	if err == nil {
+		_, err = file.Open(notify.Env{})
+	}
+	if err == nil {
+		_, err = file.StoreURL()
+	}
+	if err == nil {
+		_, err = file.GrafanaSecret()
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			fmt.Fprintf(stderr, "%s: %s\n", path, strings.TrimSuffix(line, "\n"))
+		}
+		return exitUsage
+	}
+	fmt.Fprintf(stdout, "%s: good: %d channels, %d routes, %d grade rules\n", path, len(file.Channels), len(file.Routes), len(file.Grades))
+	return exitOK
+}
+
+// start serves until the context ends.
+func start(ctx context.Context, f flags, logger *slog.Logger, stderr io.Writer) int {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), versioncollector.NewCollector("foreshock_webhook"))
+	a, err := app.New(ctx, app.Options{ConfigFile: f.file, Listen: f.listen, WebConfigFile: f.web, Log: logger, Registry: reg})
+	if err != nil {
+		fmt.Fprintf(stderr, "foreshock-webhook: %s\n", err)
+		var mistake *config.Error
+		if errors.As(err, &mistake) {
+			return exitUsage
+		}
+		return exitError
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	if err := a.Start(); err != nil {
+		fmt.Fprintf(stderr, "foreshock-webhook: %s\n", err)
+		return exitError
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Wait(ctx) }()
+	for {
+		select {
+		case <-hup:
+			_ = a.Reload() // the server logs and counts it
+		case <-ended:
+			logger.Info("stopping")
+			if err := a.Stop(); err != nil {
+				fmt.Fprintf(stderr, "foreshock-webhook: %s\n", err)
+				return exitError
+			}
+			return exitOK
+		}
+	}
+}
