@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,8 +75,49 @@ func parseWith(app *kingpin.Application, args []string) (answered bool, err erro
 			answered = true
 		}
 	}()
+	if err := tryValues(app, args); err != nil {
+		return false, err
+	}
 	_, err = app.Parse(args)
 	return false, err
+}
+
+// tryValues sets each flag once to find the one with a bad value: kingpin's own error does not name it.
+func tryValues(app *kingpin.Application, args []string) error {
+	parsed, err := app.ParseContext(args)
+	if err != nil {
+		return nil // Parse will say it
+	}
+	for _, e := range parsed.Elements {
+		flag, ok := e.Clause.(*kingpin.FlagClause)
+		if !ok || e.Value == nil {
+			continue
+		}
+		model := flag.Model()
+		if c, ok := model.Value.(interface{ IsCumulative() bool }); ok && c.IsCumulative() {
+			continue // setting it twice would count twice
+		}
+		if err := model.Value.Set(*e.Value); err != nil {
+			return fmt.Errorf("--%s: got %q, want %s", model.Name, *e.Value, wanted(model, err))
+		}
+	}
+	return nil
+}
+
+// wanted says in words what a flag takes.
+func wanted(model *kingpin.FlagModel, err error) string {
+	var number *strconv.NumError
+	switch {
+	case model.Name == "log.level":
+		return "one of " + strings.Join(promslog.LevelFlagOptions, ", ")
+	case model.Name == "log.format":
+		return "one of " + strings.Join(promslog.FormatFlagOptions, ", ")
+	case errors.As(err, &number):
+		return "a whole number"
+	case strings.Contains(err.Error(), "duration"):
+		return "a duration like 500ms or 5s"
+	}
+	return "another value: " + err.Error()
 }
 
 // declare adds the flags to app. The function that it returns checks them together once they are parsed.
@@ -164,6 +207,14 @@ func (o *options) check() error {
 	case !strings.HasPrefix(o.path, "/") || o.path == healthPath:
 		return fmt.Errorf("--web.telemetry-path: got %q, want a path that begins with / and is not %s", o.path, healthPath)
 	}
+	for _, p := range []struct{ flag, path string }{{"procfs", o.proc}, {"sysfs", o.sys}, {"rootfs", o.root}} {
+		if info, err := os.Stat(p.path); err != nil || !info.IsDir() {
+			return fmt.Errorf("--path.%s: got %q, want a directory that exists", p.flag, p.path)
+		}
+	}
+	if err := web.Validate(*o.web.WebConfigFile); err != nil {
+		return fmt.Errorf("--web.config.file: %w", err)
+	}
 	return nil
 }
 
@@ -191,5 +242,8 @@ func clearer(err error, args []string) error {
 			return fmt.Errorf("%s: collector %s has no option %q: want one of %s", flag, base, option, strings.Join(names, ", "))
 		}
 	}
-	return errors.New(err.Error() + "; --help lists the flags")
+	if strings.HasPrefix(err.Error(), "--") {
+		return err
+	}
+	return fmt.Errorf("%w; --help lists the flags", err)
 }

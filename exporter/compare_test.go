@@ -1,0 +1,220 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/foreshock/foreshock/exporter/collector"
+)
+
+// shared are the flags that make both programs collect the same: the collectors of ours that node_exporter has too, and filters that Debian's build
+// and today's source agree on.
+func shared() []string {
+	out := []string{
+		"--collector.disable-defaults", "--web.disable-exporter-metrics", "--collector.netdev.device-exclude=^lo$",
+		"--collector.filesystem.mount-points-exclude=^/(dev|proc|run|sys|mnt|media|var/lib/docker/.+)($|/)",
+		`--collector.diskstats.device-exclude=^(z?ram|loop)\d+$`,
+	}
+	for _, n := range collector.Collectors.Names() {
+		if n != "nvml" {
+			out = append(out, "--collector."+n)
+		}
+	}
+	return out
+}
+
+// nodeExporter starts Debian's node_exporter on a free port and returns the address of its metrics and its process.
+func nodeExporter(t testing.TB) (string, *exec.Cmd) {
+	t.Helper()
+	return startProgram(t, tool(t, "prometheus-node-exporter"), shared()...)
+}
+
+// startProgram starts an exporter on a free port and waits until it answers.
+func startProgram(t testing.TB, path string, args ...string) (string, *exec.Cmd) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	cmd := exec.Command(path, append(args, "--web.listen-address="+address)...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	url := "http://" + address + "/metrics"
+	for range 1000 {
+		if resp, err := http.Get(url); err == nil {
+			resp.Body.Close()
+			return url, cmd
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("%s does not answer at %s", path, url)
+	return "", nil
+}
+
+func families(t *testing.T, url string) map[string]*dto.MetricFamily {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	out, err := parser.TextToMetricFamilies(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// newer are labels that node_exporter has got since Debian 12's 1.5.0; ours are those of today.
+func newer(family string) []string {
+	switch {
+	case family == "node_disk_info":
+		return []string{"rotational"}
+	case family == "node_network_info":
+		return []string{"adminstate"}
+	case strings.HasPrefix(family, "node_filesystem_"):
+		return []string{"device_error"}
+	}
+	return nil
+}
+
+// key writes the labels of a sample without those in drop.
+func key(m *dto.Metric, drop []string) string {
+	var out []string
+	for _, p := range m.GetLabel() {
+		if !slices.Contains(drop, p.GetName()) {
+			out = append(out, fmt.Sprintf("%s=%q", p.GetName(), p.GetValue()))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, ",")
+}
+
+func samples(f *dto.MetricFamily, drop []string) map[string]float64 {
+	out := map[string]float64{}
+	for _, m := range f.GetMetric() {
+		out[key(m, drop)] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
+	}
+	return out
+}
+
+// steady are gauges that do not change while a test runs.
+var steady = []string{
+	"node_boot_time_seconds", "node_memory_MemTotal_bytes", "node_memory_SwapTotal_bytes", "node_memory_HugePages_Total", "node_memory_Hugepagesize_bytes",
+	"node_filesystem_size_bytes", "node_filesystem_files", "node_filesystem_readonly", "node_filesystem_device_error", "node_network_mtu_bytes",
+	"node_network_flags", "node_network_iface_id", "node_network_speed_bytes", "node_network_transmit_queue_length", "node_network_protocol_type",
+	"node_network_up", "node_network_info", "node_uname_info", "node_disk_info", "node_time_zone_offset_seconds", "node_time_clocksource_current_info",
+	"node_time_clocksource_available_info",
+}
+
+// unstable are families whose series come and go by chance.
+var unstable = []string{"node_scrape_collector_duration_seconds"}
+
+// TestBesideNodeExporter holds ours against Debian's node_exporter on this host: for the same collectors the same families, types, labels and series;
+// counters between its values before and after; equal values for what does not change.
+func TestBesideNodeExporter(t *testing.T) {
+	t.Parallel()
+	url, _ := nodeExporter(t)
+	o, _, err := parse(shared())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.DiscardHandler)
+	set, err := collector.NewSet(collector.Config{Host: collector.ThisHost(log), Log: log, Enabled: o.enabled, Options: o.collectors})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := newHandler(o, set, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(h)
+	defer server.Close()
+
+	before := families(t, url)
+	ours := families(t, server.URL+"/metrics")
+	after := families(t, url)
+
+	var extra []string
+	for _, name := range slices.Sorted(maps.Keys(ours)) {
+		if before[name] == nil && !strings.HasPrefix(name, "foreshock_exporter_") {
+			extra = append(extra, name)
+		}
+	}
+	// These two are of today's node_exporter.
+	extra = slices.DeleteFunc(extra, func(n string) bool {
+		return n == "node_filesystem_mount_info" || n == "node_cpu_online" || n == "node_pressure_irq_stalled_seconds_total"
+	})
+	if len(extra) > 0 {
+		t.Errorf("node_exporter does not have %v", extra)
+	}
+	compared := 0
+	for _, name := range slices.Sorted(maps.Keys(before)) {
+		if name == "node_exporter_build_info" || slices.Contains(unstable, name) || !strings.HasPrefix(name, "node_") {
+			continue
+		}
+		got := ours[name]
+		if got == nil {
+			t.Errorf("%s is missing", name)
+			continue
+		}
+		compareFamily(t, before[name], got, after[name])
+		compared++
+	}
+	t.Logf("%d families compared", compared)
+}
+
+func compareFamily(t *testing.T, before, ours, after *dto.MetricFamily) {
+	t.Helper()
+	name, drop := before.GetName(), []string(nil)
+	for _, l := range newer(name) { // a newer node_exporter has the label itself
+		if !strings.Contains(key(before.GetMetric()[0], nil), l+"=") {
+			drop = append(drop, l)
+		}
+	}
+	if before.GetType() != ours.GetType() {
+		t.Errorf("%s: type %s, want %s", name, ours.GetType(), before.GetType())
+	}
+	if before.GetHelp() != ours.GetHelp() {
+		t.Errorf("%s: help %q, want %q", name, ours.GetHelp(), before.GetHelp())
+	}
+	low, got, high := samples(before, nil), samples(ours, drop), samples(after, nil)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(low)), slices.Sorted(maps.Keys(got))); diff != "" {
+		t.Errorf("%s: series (-node_exporter +ours):\n%s", name, diff)
+		return
+	}
+	for k, v := range got {
+		slack := 1e-9 * v // another order of the same division
+		if strings.HasPrefix(name, "node_cpu_") {
+			slack = 0.05 // the kernel's idle and iowait times go back by a tick or two now and then
+		}
+		switch {
+		case ours.GetType() == dto.MetricType_COUNTER && (v < low[k]-slack || v > high[k]+slack):
+			t.Errorf("%s{%s}: got %v, node_exporter had %v before and %v after", name, k, v, low[k], high[k])
+		case slices.Contains(steady, name) && v != low[k]:
+			t.Errorf("%s{%s}: got %v, node_exporter has %v", name, k, v, low[k])
+		}
+	}
+}
