@@ -56,7 +56,7 @@ func (p program) run(ctx context.Context, args []string) int {
 	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Enum("en", "zh-Hans")
 
 	commands := map[string]command{}
-	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addDetectors} {
+	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addDetectors, p.addScore, p.addCheck} {
 		name, do := add(app)
 		commands[name] = do
 	}

@@ -1,0 +1,319 @@
+// Package scorer evaluates detector rules against Prometheus and publishes what they find as series: for alerting without Grafana, and
+// without every Grafana asking again.
+//
+// The idea: a rule is an expression, a detector and a policy. At every multiple of its interval the scorer fetches the history that the
+// rule's walk needs, judges the newest sample of each series, and shows the outcome on /metrics until the next time. It keeps nothing that
+// it cannot fetch again: two replicas publish the same numbers, a restarted one goes on where it was, and shards split the series.
+//
+//	conf, err := scorer.Load("detectors.yml")
+//	s, err := scorer.New(conf, scorer.Options{Registry: reg, Logger: logger})
+//	err = s.Run(ctx)
+//
+// It serves no HTTP: the registry is shown by whoever runs it. It decides nothing about alerts: Prometheus' own rules on
+// foreshock_anomalous do.
+package scorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/prom"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// Source answers range queries on the absolute grid; now is the time in milliseconds. *prom.Blocks is one.
+type Source interface {
+	Range(ctx context.Context, expr string, grid series.Grid, now int64) (prom.Answer, error)
+}
+
+// Options of a Scorer; all have a use when zero.
+type Options struct {
+	// Registry shows the published series and the scorer's own metrics; nil: a new one, for tests.
+	Registry prometheus.Registerer
+	// Logger is told what fails; nil: nobody.
+	Logger *slog.Logger
+	// Replica is the value of the label replica on published series; "" leaves the label away.
+	Replica string
+	// Shard is the part of the series that is judged.
+	Shard Shard
+	// Concurrency is how many rules are evaluated at once, 4.
+	Concurrency int
+	// FitBytes bounds the memory of fitted models, 128 MiB, BlockBytes that of samples, 1 GiB.
+	FitBytes, BlockBytes int64
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Source answers instead of the configured Prometheus; for tests. Retention is then unknown.
+	Source Source
+}
+
+// Scorer evaluates rules. Create it with New, start it once with Run.
+type Scorer struct {
+	logger      *slog.Logger
+	replica     string
+	shard       Shard
+	blockBytes  int64
+	now         func() time.Time
+	fixed       Source
+	fits        *detect.Fits
+	metrics     *metrics
+	board       *board
+	concurrency chan struct{} // rules at once
+	slots       chan struct{} // series judged at once, over all rules
+
+	mu      sync.Mutex
+	conf    Config
+	server  *server
+	states  map[string]*ruleState
+	changed chan struct{} // closed when the configuration changes
+}
+
+// ruleState is what outlasts one evaluation of a rule: only times, never samples.
+type ruleState struct {
+	rule Rule
+	// running keeps evaluations of one rule from overlapping.
+	running sync.Mutex
+	// last is the time for which the rule was last evaluated, in milliseconds; tried is set after the first.
+	last  int64
+	tried bool
+}
+
+// New checks the configuration's connections and registers the metrics; it asks nothing yet.
+func New(conf Config, o Options) (*Scorer, error) {
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Concurrency <= 0 {
+		o.Concurrency = 4
+	}
+	if o.FitBytes <= 0 {
+		o.FitBytes = 128 << 20
+	}
+	if o.BlockBytes <= 0 {
+		o.BlockBytes = 1 << 30
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Scorer{
+		logger: o.Logger, replica: o.Replica, shard: o.Shard, blockBytes: o.BlockBytes, now: o.Now, fixed: o.Source,
+		fits: detect.NewFits(o.FitBytes), metrics: newMetrics(),
+		concurrency: make(chan struct{}, o.Concurrency), slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		states: map[string]*ruleState{}, changed: make(chan struct{}),
+	}
+	s.board = &board{now: func() int64 { return s.now().UnixMilli() }, rules: map[string]*snapshot{}}
+	if err := s.Apply(conf); err != nil {
+		return nil, err
+	}
+	for _, c := range append(append(s.metrics.collectors(), newCacheMetrics(s)...), s.board) {
+		if err := o.Registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register the scorer's metrics: %w", err)
+		}
+	}
+	return s, nil
+}
+
+// Apply takes over a configuration. Rules that did not change go on as if nothing had happened; on error everything stays as it was.
+func (s *Scorer) Apply(conf Config) error {
+	var fresh *server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.server == nil || !sameServer(s.conf, conf) {
+		var err error
+		if fresh, err = s.connect(conf); err != nil {
+			return err
+		}
+	}
+	same := func(name string) bool {
+		old, ok := s.states[name]
+		i := slices.IndexFunc(conf.Rules, func(r Rule) bool { return r.Name == name })
+		return ok && fresh == nil && i >= 0 && sameRule(old.rule, conf.Rules[i])
+	}
+	states := map[string]*ruleState{}
+	var before, now []string
+	for name := range s.states {
+		before = append(before, name)
+	}
+	for _, r := range conf.Rules {
+		now = append(now, r.Name)
+		if same(r.Name) {
+			states[r.Name] = s.states[r.Name]
+		} else {
+			states[r.Name] = &ruleState{rule: r}
+		}
+	}
+	s.board.keep(now, func(rule string) bool { return !same(rule) })
+	s.metrics.keep(before, now)
+	if fresh != nil {
+		s.server.stop()
+		s.server = fresh
+	}
+	s.conf, s.states = conf, states
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return nil
+}
+
+func sameRule(a, b Rule) bool {
+	a.Line, b.Line = 0, 0
+	return reflect.DeepEqual(a, b)
+}
+
+// Ready returns an error until every rule was tried once.
+func (s *Scorer) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waiting := 0
+	for _, st := range s.states {
+		if !st.tried {
+			waiting++
+		}
+	}
+	if waiting > 0 {
+		return fmt.Errorf("rules not evaluated yet: %d of %d", waiting, len(s.states))
+	}
+	return nil
+}
+
+// Run evaluates the rules until ctx ends, then returns nil. All that it started has ended by then.
+func (s *Scorer) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		changed := s.changed
+		states := s.states
+		s.mu.Unlock()
+		round, cancel := context.WithCancel(ctx)
+		var wg sync.WaitGroup
+		for _, st := range states {
+			wg.Go(func() { s.loop(round, st) })
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		}
+		cancel()
+		wg.Wait()
+		s.prune(states)
+	}
+	return nil
+}
+
+// prune drops the metrics of rules that have gone: an evaluation that was under way may have brought them back.
+func (s *Scorer) prune(old map[string]*ruleState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range old {
+		if _, ok := s.states[name]; !ok {
+			s.metrics.forget(name)
+		}
+	}
+}
+
+// loop evaluates one rule whenever it is due.
+func (s *Scorer) loop(ctx context.Context, st *ruleState) {
+	every, shift := st.rule.every(), offset(st.rule).Milliseconds()
+	for {
+		due := series.Floor(s.now().UnixMilli()-shift, every)
+		if due > st.last || due < st.last-every { // the second: the clock was set back
+			if st.tried && due > st.last+every {
+				s.metrics.missed.WithLabelValues(st.rule.Name).Add(float64((due-st.last)/every - 1))
+			}
+			select {
+			case s.concurrency <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			err := s.evaluate(ctx, st, due)
+			<-s.concurrency
+			if err != nil && !isCanceled(ctx, err) {
+				s.logger.Warn("a rule could not be evaluated", "rule", st.rule.Name, "err", err)
+			}
+			continue
+		}
+		wait := time.Duration(due+every+shift-s.now().UnixMilli()) * time.Millisecond
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+	}
+}
+
+// Evaluate evaluates every rule once as of that time, one after the other. The error joins those of the rules.
+func (s *Scorer) Evaluate(ctx context.Context, now time.Time) error {
+	s.mu.Lock()
+	conf, states := s.conf, s.states
+	s.mu.Unlock()
+	var errs []error
+	for _, r := range conf.Rules {
+		st := states[r.Name]
+		if err := s.evaluate(ctx, st, series.Floor(now.UnixMilli(), st.rule.every())); err != nil {
+			errs = append(errs, fmt.Errorf("rule %s: %w", r.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// evaluate runs the rule for the time at which it was due, and publishes.
+func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
+	st.running.Lock()
+	defer st.running.Unlock()
+	s.mu.Lock()
+	server, conf := s.server, s.conf.Prometheus
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !isCanceled(ctx, ctx.Err()) {
+			st.last, st.tried = due, true
+		}
+	}()
+	began := time.Now()
+	inner, cancel := context.WithTimeout(ctx, conf.Timeout.Std())
+	defer cancel()
+	server.refresh(inner, due)
+	step := st.rule.Step.Milliseconds()
+	at := series.Floor(due-conf.Settle.Milliseconds(), step)
+	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, from: at, at: at, now: due}
+	if server.writer != nil {
+		e.from = at - st.rule.every() + step
+	}
+	snapshot, kept, err := e.run(inner)
+	s.metrics.duration.WithLabelValues(st.rule.Name).Observe(time.Since(began).Seconds())
+	if err != nil {
+		return err
+	}
+	if !s.isCurrent(st) {
+		return nil // the configuration has changed meanwhile
+	}
+	s.board.set(st.rule.Name, snapshot)
+	s.metrics.last.WithLabelValues(st.rule.Name).Set(float64(due) / 1000)
+	if server.writer != nil {
+		return e.write(ctx, server.writer, kept)
+	}
+	return nil
+}
+
+func (s *Scorer) isCurrent(st *ruleState) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.states[st.rule.Name] == st
+}
+
+func (s *Scorer) retention() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.server.retention()
+}

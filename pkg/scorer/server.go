@@ -1,0 +1,84 @@
+package scorer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/prom"
+)
+
+// server is the connections of one configuration.
+type server struct {
+	source Source
+	client *prom.Client // nil when the source was given
+	writer sampleWriter
+
+	mu    sync.Mutex
+	keep  time.Duration
+	asked int64
+}
+
+// retentionEvery is how often the server is asked how far back its history reaches.
+const retentionEvery = int64(60 * 60 * 1000)
+
+func (s *Scorer) connect(conf Config) (*server, error) {
+	out := &server{source: s.fixed}
+	if s.fixed == nil {
+		if conf.Prometheus.URL == "" {
+			return nil, errors.New("field \"prometheus.url\": got nothing, want an address like http://prometheus:9090, here or as --prometheus.url")
+		}
+		h, err := client(conf.PrometheusHTTP)
+		if err != nil {
+			return nil, fmt.Errorf("prometheus: %w", err)
+		}
+		limits := prom.Limits{MaxConcurrent: conf.Prometheus.MaxConcurrent, MaxSeries: conf.Prometheus.MaxSeries, MaxBytes: conf.Prometheus.MaxBytes}
+		if out.client, err = prom.New(prom.Options{URL: conf.Prometheus.URL, HTTP: h, Limits: limits}); err != nil {
+			return nil, fmt.Errorf("field \"prometheus.url\": %w", err)
+		}
+		settle := max(conf.Prometheus.SealAfter, conf.Prometheus.Settle)
+		out.source = prom.NewBlocks(out.client, prom.BlocksOptions{MaxBytes: s.blockBytes, Settle: settle.Std()})
+	}
+	return out, nil
+}
+
+// sameServer reports whether both configurations reach the same servers in the same way.
+func sameServer(a, b Config) bool {
+	return reflect.DeepEqual(a.Prometheus, b.Prometheus) && reflect.DeepEqual(a.PrometheusHTTP, b.PrometheusHTTP) &&
+		reflect.DeepEqual(a.RemoteWrite, b.RemoteWrite) && reflect.DeepEqual(a.RemoteWriteHTTP, b.RemoteWriteHTTP)
+}
+
+func (s *server) stop() {
+	if s == nil {
+		return
+	}
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// refresh asks for the retention when that is due. Not knowing it is no reason not to judge.
+func (s *server) refresh(ctx context.Context, now int64) {
+	if s.client == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked != 0 && now-s.asked < retentionEvery && now >= s.asked {
+		return
+	}
+	r, err := s.client.RuntimeInfo(ctx)
+	if err != nil {
+		return // the evaluation that follows tells
+	}
+	s.keep, s.asked = r.Retention, now
+}
+
+func (s *server) retention() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.keep
+}
