@@ -2,12 +2,29 @@ package action
 
 import (
 	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // Executor runs due actions. Make it with New, start Run once.
 type Executor struct {
-	o    Options
-	wake chan struct{}
+	o     Options
+	wake  chan struct{}
+	slots chan struct{} // one token per attempt that may run
+	wg    sync.WaitGroup
+
+	mu      sync.Mutex
+	lines   map[string]*line              // by channel
+	running map[string]context.CancelFunc // attempts by action ID
+}
+
+// line is the work on one channel.
+type line struct {
+	workers int
+	again   bool // something became due while all workers were busy
 }
 
 // New makes an Executor; the error says which option is missing.
@@ -16,7 +33,10 @@ func New(o Options) (*Executor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Executor{o: o, wake: make(chan struct{}, 1)}, nil
+	return &Executor{
+		o: o, wake: make(chan struct{}, 1), slots: make(chan struct{}, o.Total),
+		lines: map[string]*line{}, running: map[string]context.CancelFunc{},
+	}, nil
 }
 
 // Wake makes Run look for due actions at once. It never blocks.
@@ -29,8 +49,163 @@ func (x *Executor) Wake() {
 
 // Run runs due actions until ctx ends; then it begins nothing new, waits until
 // the running attempts end or their time limit passes, records them, and
-// returns nil. It returns an error only when it cannot start.
+// returns nil.
 func (x *Executor) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	defer x.wg.Wait()
+	x.sweep(ctx)
+	sweep := time.NewTicker(min(x.o.Sweep, x.o.Lease/3))
+	defer sweep.Stop()
+	for {
+		timer := time.NewTimer(x.dispatch(ctx))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-x.wake:
+		case <-timer.C:
+		case <-sweep.C:
+			x.sweep(ctx)
+		}
+		timer.Stop()
+	}
+}
+
+// dispatch sets workers on every channel with something due, and returns how
+// long there is nothing to do unless it is woken.
+func (x *Executor) dispatch(ctx context.Context) time.Duration {
+	now := x.o.Now()
+	channels, err := x.o.Queue.DueChannels(ctx, now)
+	if err != nil {
+		x.trouble(ctx, "looking for due actions", err)
+		return x.o.Poll
+	}
+	for _, c := range channels {
+		x.start(ctx, c)
+	}
+	next, err := x.o.Queue.NextDue(ctx, now)
+	if err != nil {
+		x.trouble(ctx, "looking for the next due action", err)
+		return x.o.Poll
+	}
+	if next.IsZero() {
+		return x.o.Poll
+	}
+	return max(time.Millisecond, min(x.o.Poll, next.Sub(x.o.Now())))
+}
+
+// start adds a worker to a channel, or tells the busy ones that there is more.
+func (x *Executor) start(ctx context.Context, channel string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := x.lines[channel]
+	if l == nil {
+		l = &line{}
+		x.lines[channel] = l
+	}
+	if l.workers >= x.o.PerChannel {
+		l.again = true
+		return
+	}
+	l.workers++
+	x.wg.Go(func() { x.work(ctx, channel, l) })
+}
+
+// work runs actions of one channel, one after the other, until none is left.
+func (x *Executor) work(ctx context.Context, channel string, l *line) {
+	for {
+		ran := x.one(ctx, channel)
+		x.mu.Lock()
+		if !ran && !l.again || ctx.Err() != nil {
+			if l.workers--; l.workers == 0 {
+				delete(x.lines, channel)
+			}
+			x.mu.Unlock()
+			return
+		}
+		if !ran {
+			l.again = false
+		}
+		more := l.workers < x.o.PerChannel
+		x.mu.Unlock()
+		if ran && more {
+			x.Wake() // there may be enough for another worker
+		}
+	}
+}
+
+// one claims and runs one action; false when there was none.
+func (x *Executor) one(ctx context.Context, channel string) bool {
+	select {
+	case x.slots <- struct{}{}:
+		defer func() { <-x.slots }()
+	case <-ctx.Done():
+		return false
+	}
+	claimed, err := x.o.Queue.Claim(ctx, cases.ClaimRequest{
+		Holder: x.o.Holder, Channel: channel, Now: x.o.Now(), Lease: x.o.Lease, Limit: 1,
+	})
+	if err != nil {
+		x.trouble(ctx, "claiming an action", err)
+		return false
+	}
+	if len(claimed) == 0 {
+		return false
+	}
+	// What has begun is finished, also while stopping.
+	x.attempt(context.WithoutCancel(ctx), claimed[0])
+	return true
+}
+
+// sweep keeps the own leases and collects those of the dead. The order matters:
+// after a jump of the clock the own ones look lapsed, too.
+func (x *Executor) sweep(ctx context.Context) {
+	x.mu.Lock()
+	before := make([]string, 0, len(x.running))
+	for id := range x.running {
+		before = append(before, id)
+	}
+	x.mu.Unlock()
+	if len(before) > 0 {
+		held, err := x.o.Queue.Extend(ctx, x.o.Holder, x.o.Now().Add(x.o.Lease))
+		if err != nil {
+			x.trouble(ctx, "extending leases", err)
+			return
+		}
+		x.abandon(before, held)
+	}
+	lost, err := x.o.Queue.Reap(ctx, x.o.Now())
+	if err != nil {
+		x.trouble(ctx, "collecting lapsed leases", err)
+		return
+	}
+	for _, a := range lost {
+		x.o.Log.Warn("an attempt was interrupted and is repeated", "action", a.ID, "case", a.CaseID, "channel", a.Channel, "attempt", a.Attempts)
+		x.o.Metrics.attempt(a.Channel, resultUnknown)
+	}
+	if len(lost) > 0 {
+		x.Wake()
+	}
+}
+
+// abandon cancels the attempts whose lease somebody else has.
+func (x *Executor) abandon(before, held []string) {
+	still := make(map[string]bool, len(held))
+	for _, id := range held {
+		still[id] = true
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, id := range before {
+		if cancel := x.running[id]; cancel != nil && !still[id] {
+			cancel()
+		}
+	}
+}
+
+func (x *Executor) trouble(ctx context.Context, doing string, err error) {
+	if ctx.Err() != nil {
+		return // stopping
+	}
+	x.o.Metrics.storeError()
+	x.o.Log.LogAttrs(ctx, slog.LevelError, "the store is in trouble; trying again", slog.String("while", doing), slog.Any("error", err))
 }

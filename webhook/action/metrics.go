@@ -1,9 +1,87 @@
 package action
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
 
-// Metrics of the executor.
-type Metrics struct{}
+	"github.com/prometheus/client_golang/prometheus"
 
-// NewMetrics registers the metrics, all label values at zero.
-func NewMetrics(reg prometheus.Registerer) *Metrics { return &Metrics{} }
+	"github.com/foreshock/foreshock/webhook/cases"
+)
+
+// Results of attempts, as counted.
+const (
+	resultDone    = "done"
+	resultRetry   = "retry"
+	resultDead    = "dead"
+	resultUnknown = "unknown" // its process vanished
+	resultLost    = "lost"    // it ended after its lease had gone to another
+)
+
+// Metrics of the executor. A nil *Metrics counts nothing.
+type Metrics struct {
+	attempts *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	lag      *prometheus.HistogramVec
+	running  prometheus.Gauge
+	errors   prometheus.Counter
+}
+
+// NewMetrics registers the metrics, with all results of the given channels at
+// zero. Channel names come from the configuration, never from alerts.
+func NewMetrics(reg prometheus.Registerer, channels ...string) *Metrics {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "foreshock", Subsystem: "webhook", Name: name, Help: help}
+	}
+	hist := func(name, help string, buckets []float64) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "foreshock", Subsystem: "webhook", Name: name, Help: help, Buckets: buckets,
+		}, []string{"channel"})
+	}
+	m := &Metrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts(opts("action_attempts_total", "Attempts of actions, by what they led to.")), []string{"channel", "result"}),
+		duration: hist("action_attempt_duration_seconds", "Time that one attempt took.", []float64{.005, .025, .1, .25, .5, 1, 2.5, 5, 10, 15}),
+		lag:      hist("action_lag_seconds", "Time from when an action was due until its attempt began.", []float64{.01, .05, .25, 1, 5, 30, 60, 300, 1800}),
+		running:  prometheus.NewGauge(prometheus.GaugeOpts(opts("actions_running", "Attempts that run now."))),
+		errors:   prometheus.NewCounter(prometheus.CounterOpts(opts("action_store_errors_total", "Failures of the store while actions were run."))),
+	}
+	reg.MustRegister(m.attempts, m.duration, m.lag, m.running, m.errors)
+	for _, c := range append([]string{cases.InternalChannel}, channels...) {
+		for _, r := range []string{resultDone, resultRetry, resultDead, resultUnknown, resultLost} {
+			m.attempts.WithLabelValues(c, r)
+		}
+		m.duration.WithLabelValues(c)
+		m.lag.WithLabelValues(c)
+	}
+	return m
+}
+
+func (m *Metrics) attempt(channel, result string) {
+	if m != nil {
+		m.attempts.WithLabelValues(channel, result).Inc()
+	}
+}
+
+func (m *Metrics) began(channel string, lag time.Duration) {
+	if m != nil {
+		m.running.Inc()
+		m.lag.WithLabelValues(channel).Observe(max(0, lag.Seconds()))
+	}
+}
+
+func (m *Metrics) ended() {
+	if m != nil {
+		m.running.Dec()
+	}
+}
+
+func (m *Metrics) took(channel string, d time.Duration) {
+	if m != nil {
+		m.duration.WithLabelValues(channel).Observe(d.Seconds())
+	}
+}
+
+func (m *Metrics) storeError() {
+	if m != nil {
+		m.errors.Inc()
+	}
+}

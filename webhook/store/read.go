@@ -69,6 +69,27 @@ func (db *DB) Cases(ctx context.Context, q cases.Query) ([]cases.Case, error) {
 	return out, nil
 }
 
+// Case reads one case. See Store.
+func (db *DB) Case(ctx context.Context, caseID string) (cases.Case, error) {
+	c, err := db.oneCase(ctx, text(caseID))
+	if err != nil {
+		return c, fmt.Errorf("reading case %q: %w", caseID, err)
+	}
+	return c, nil
+}
+
+func (db *DB) oneCase(ctx context.Context, id string) (cases.Case, error) {
+	rows, err := db.read(ctx, "SELECT "+list(caseKey+" "+caseColumns)+" FROM cases WHERE id = ?", id)
+	found, err := gather(rows, err, scanCase)
+	if err != nil {
+		return cases.Case{}, err
+	}
+	if len(found) == 0 {
+		return cases.Case{}, cases.ErrNotFound
+	}
+	return found[0], nil
+}
+
 // Story reads one case with everything. See Store.
 func (db *DB) Story(ctx context.Context, caseID string) (cases.Story, error) {
 	s, err := db.story(ctx, text(caseID))
@@ -79,16 +100,10 @@ func (db *DB) Story(ctx context.Context, caseID string) (cases.Story, error) {
 }
 
 func (db *DB) story(ctx context.Context, id string) (s cases.Story, err error) {
-	rows, err := db.read(ctx, "SELECT "+list(caseKey+" "+caseColumns)+" FROM cases WHERE id = ?", id)
-	found, err := gather(rows, err, scanCase)
-	if err != nil {
+	if s.Case, err = db.oneCase(ctx, id); err != nil {
 		return s, err
 	}
-	if len(found) == 0 {
-		return s, cases.ErrNotFound
-	}
-	s.Case = found[0]
-	rows, err = db.read(ctx, "SELECT "+list(alertKey+" "+alertColumns)+" FROM alerts WHERE case_id = ? ORDER BY status, cluster, fingerprint LIMIT ?", id, maxStory)
+	rows, err := db.read(ctx, "SELECT "+list(alertKey+" "+alertColumns)+" FROM alerts WHERE case_id = ? ORDER BY status, cluster, fingerprint LIMIT ?", id, maxStory)
 	if s.Alerts, err = gather(rows, err, scanAlert); err != nil {
 		return s, err
 	}

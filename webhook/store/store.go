@@ -53,6 +53,8 @@ type Store interface {
 
 	// Cases lists cases, newest first.
 	Cases(ctx context.Context, q cases.Query) ([]cases.Case, error)
+	// Case reads one case; cases.ErrNotFound.
+	Case(ctx context.Context, caseID string) (cases.Case, error)
 	// Story reads one case with everything; cases.ErrNotFound.
 	Story(ctx context.Context, caseID string) (cases.Story, error)
 	// Deliveries lists deliveries, newest first, those before the given ID when
