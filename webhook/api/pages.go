@@ -198,6 +198,7 @@ type casesView struct {
 	Cases  []caseView
 	Next   string
 	Counts cases.Counts
+	Dead   int // messages that were given up
 	Grades []policy.Grade
 	States []string
 }
@@ -217,6 +218,7 @@ func (h *Handler) pageCases(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		view.Counts, err = h.o.Store.Counts(r.Context())
 	}
+	view.Dead = view.Counts.Actions[cases.Dead]
 	for _, c := range all {
 		var s cases.Story
 		if s, err = h.o.Store.Story(r.Context(), c.ID); errors.Is(err, cases.ErrNotFound) {
