@@ -45,7 +45,7 @@ func column[T any](rows []row, of func(row) T) []T {
 
 func date(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// number is a table cell: nil where there is no value.
+// number64 is a table cell: nil where there is no value.
 func number64(x float64) *float64 {
 	if x != x {
 		return nil
@@ -145,15 +145,19 @@ func (o *outcome) annotationFrames() data.Frames {
 		// 0: these are no annotations of Grafana's own, which could be edited.
 		data.NewField("id", nil, make([]int64, len(rows))),
 	)
-	frame.Meta = &data.FrameMeta{DataTopic: data.DataTopicAnnotations}
+	frame.Meta = &data.FrameMeta{Type: data.FrameTypeTable}
 	return data.Frames{frame}
 }
 
-// tags joins the labels of a series as name:value; a comma in a value would split the tag.
+// tags joins the metric's name and its labels as name:value; a comma in a value would split the tag.
 func tags(ls series.Labels, direction string) string {
 	out := []string{"anomaly", direction}
 	for _, l := range ls {
-		out = append(out, l.Name+":"+strings.ReplaceAll(l.Value, ",", " "))
+		tag := l.Name + ":" + l.Value
+		if l.Name == "__name__" {
+			tag = l.Value
+		}
+		out = append(out, strings.ReplaceAll(tag, ",", " "))
 	}
 	return strings.Join(out, ",")
 }

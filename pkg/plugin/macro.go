@@ -75,7 +75,7 @@ func refuse(expr string, values map[string]string) error {
 }
 
 // form of a variable at the beginning of a text, for error messages
-var variable = regexp.MustCompile(`^(\$\w*|\$\{[^}]*\}?|\[\[[^\]]*\]?\]?)`)
+var variable = regexp.MustCompile(`^(\$\{[^}]*\}?|\$\w*|\[\[[^\]]*\]?\]?)`)
 
 func unknownVariable(text string, values map[string]string) error {
 	known := make([]string, 0, len(values))

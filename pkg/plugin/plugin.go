@@ -85,7 +85,8 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	if err != nil {
 		return err
 	}
-	d.source = d.client
+	blocks := prom.NewBlocks(d.client, prom.BlocksOptions{MaxBytes: int64(d.settings.BlockCache) << 20, Settle: max(d.settings.Settle.Std(), sealed)})
+	d.source = cached{blocks: blocks, now: d.now}
 	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
 	d.history = &history{ask: d.client.RuntimeInfo}
 	d.close = client.CloseIdleConnections
@@ -98,6 +99,20 @@ func (d *Datasource) Dispose() { d.close() }
 // seriesAsked is how many series one answer may bring for so many judged: a window of a week also holds the series that are gone by
 // now, and which of them matter is only known when the samples are here.
 func seriesAsked(judged int) int { return max(10*judged, 1000) }
+
+// cached reads through the cache of day blocks.
+type cached struct {
+	blocks *prom.Blocks
+	now    func() time.Time
+}
+
+// sealed is the age from which samples are kept, at the least: most sources that accept late samples do so for minutes.
+const sealed = 10 * time.Minute
+
+// Range implements Source.
+func (c cached) Range(ctx context.Context, expr string, grid series.Grid) (prom.Answer, error) {
+	return c.blocks.Range(ctx, expr, grid, c.now().UnixMilli())
+}
 
 // history knows how far back the server's samples reach. It asks at most once in ten minutes; a server that does not tell is asked no
 // more often than one that does, and counts as reaching back without end.

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
@@ -130,26 +132,42 @@ func readQuery(raw json.RawMessage, s Settings) (Kind, error) {
 			delete(object, k)
 		}
 	}
-	return Kinds.New(name, func(options any) error {
-		kind, ok := options.(Kind)
-		if !ok {
-			return fmt.Errorf("query kind %s cannot be decoded", name)
-		}
-		kind.Prepare(s)
+	e, err := Kinds.Get(name)
+	if err != nil {
+		return nil, err
+	}
+	kind := e.New()
+	kind.Prepare(s)
+	if err := registry.DecodeInto(kind, fromObject(kind, object)); err != nil {
+		return nil, err
+	}
+	return kind, nil
+}
+
+// fromObject decodes the fields of a query: those that are objects themselves to where the kind says, all others by their tags.
+func fromObject(kind Kind, object map[string]json.RawMessage) registry.Decode {
+	return func(options any) error {
 		parts := kind.Parts()
+		known := slices.Sorted(maps.Keys(parts))
+		for _, p := range registry.ParamsOf(options) {
+			known = append(known, p.Name)
+		}
 		flat := make(map[string]any, len(object))
-		for k, v := range object {
+		for _, k := range slices.Sorted(maps.Keys(object)) {
+			if !slices.Contains(known, k) {
+				return fmt.Errorf("unknown parameter %q: want one of %s", k, strings.Join(known, ", "))
+			}
 			part, ok := parts[k]
 			if !ok {
-				flat[k] = v
+				flat[k] = object[k]
 				continue
 			}
-			if err := part(v); err != nil {
+			if err := part(object[k]); err != nil {
 				return err
 			}
 		}
 		return registry.FromMap(flat)(options)
-	})
+	}
 }
 
 // panicError is a panic of a query.

@@ -1,0 +1,120 @@
+package plugin
+
+import (
+	"math"
+	"testing"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// verdictsOf makes verdicts of scores: NaN is a gap, and what is above 1 is anomalous.
+func verdictsOf(scores ...float64) detect.Verdicts {
+	n := len(scores)
+	v := detect.Verdicts{
+		Series: series.New(nil, series.Grid{Step: minute, N: n}), Score: scores, State: make([]detect.State, n), Anomalous: make([]bool, n),
+		Expected: make([]float64, n), Lower: make([]float64, n), Upper: make([]float64, n),
+	}
+	for i, s := range scores {
+		v.Anomalous[i] = s >= 1
+		v.Series.Values[i] = s
+		if s != s {
+			v.State[i] = detect.Gap
+		}
+	}
+	return v
+}
+
+func TestLatest(t *testing.T) {
+	t.Parallel()
+	nan := math.NaN()
+	for _, tt := range []struct {
+		name   string
+		v      detect.Verdicts
+		change func(*detect.Verdicts)
+		want   float64
+		ok     bool
+	}{
+		{"ordinary", verdictsOf(.1, .2, .3, .4, .5), nil, .5, true},
+		{"open episode", verdictsOf(.1, .2, .3, .4, 3), nil, 3, true},
+		{"not scraped yet", verdictsOf(.1, .2, 3, nan, nan), nil, 3, true},
+		{"gone", verdictsOf(nan, nan, nan, nan, nan), nil, 0, false},
+		{"high, but not confirmed", verdictsOf(.1, .2, .3, .4, 7), func(v *detect.Verdicts) { v.Anomalous[4] = false }, below, true},
+		{"recovering, but still open", verdictsOf(.1, 2, 2, .4, .5), func(v *detect.Verdicts) { v.Anomalous[4] = true }, 1, true},
+		{"shifted", verdictsOf(.1, .2, .3, .4, 7), func(v *detect.Verdicts) { v.Anomalous[4], v.State[4] = false, detect.Shifted }, below, true},
+		{"warm-up", verdictsOf(.1, .2, .3, .4, nan), func(v *detect.Verdicts) { v.State[4] = detect.WarmUp }, 0, false},
+		{"constant", verdictsOf(.1, .2, .3, .4, nan), func(v *detect.Verdicts) { v.State[4] = detect.Constant }, 0, false},
+		{"history gone after a gap", verdictsOf(.1, .2, .3, nan, nan), func(v *detect.Verdicts) { v.State[3] = detect.HistoryGone }, 0, false},
+		{"zero is a score", verdictsOf(.1, .2, .3, .4, 0), nil, 0, true},
+	} {
+		if tt.change != nil {
+			tt.change(&tt.v)
+		}
+		if got, ok := latest(tt.v); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: got %g, %t; want %g, %t", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+	if !(below < 1) || below < 0.999 {
+		t.Errorf("below is %g", below)
+	}
+}
+
+func TestThin(t *testing.T) {
+	t.Parallel()
+	short := judged{Verdicts: verdictsOf(make([]float64, thinAbove)...)}
+	if keep := thin(short, 100); keep != nil {
+		t.Errorf("%d samples were thinned to %d", thinAbove, len(keep))
+	}
+	const n = 60_000
+	scores := make([]float64, n)
+	for i := range scores {
+		scores[i] = .3 + .2*math.Sin(float64(i)/500)
+	}
+	for i := 30_000; i < 30_250; i++ {
+		scores[i] = 5 // an episode
+	}
+	scores[777] = 1.5           // a single anomalous sample
+	scores[50_001] = -1         // the lowest of its stretch
+	scores[40_404] = math.NaN() // one sample is missing
+	v := judged{Verdicts: verdictsOf(scores...)}
+	for _, points := range []int64{0, 1, 1000, 43_200} {
+		keep := thin(v, points)
+		kept := map[int]bool{}
+		for k, i := range keep {
+			if k > 0 && i <= keep[k-1] {
+				t.Fatalf("maxDataPoints %d: index %d follows %d", points, i, keep[k-1])
+			}
+			kept[i] = true
+		}
+		for i, a := range v.Anomalous {
+			if a && !kept[i] {
+				t.Fatalf("maxDataPoints %d: anomalous sample %d is hidden", points, i)
+			}
+		}
+		for _, i := range []int{0, n - 1, 776, 778, 50_001, 40_404} {
+			if !kept[i] {
+				t.Errorf("maxDataPoints %d: sample %d is hidden", points, i)
+			}
+		}
+		if len(keep) > thinAbove+500 {
+			t.Errorf("maxDataPoints %d: %d samples are left", points, len(keep))
+		}
+	}
+}
+
+// TestThinnedValuesAreTheSame: what is left of a long answer has the values of the whole one.
+func TestThinnedValuesAreTheSame(t *testing.T) {
+	t.Parallel()
+	scores := make([]float64, 20_000)
+	for i := range scores {
+		scores[i] = float64(i%97) / 100
+	}
+	v := judged{Verdicts: verdictsOf(scores...)}
+	keep := thin(v, 500)
+	values, at := nullable(v.Score, keep), times(v.Series.Grid, keep)
+	for k, i := range keep {
+		if *values[k] != scores[i] || at[k].UnixMilli() != v.Series.Grid.At(i) {
+			t.Fatalf("sample %d became %g at %s", i, *values[k], at[k])
+		}
+	}
+}
