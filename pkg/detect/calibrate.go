@@ -60,19 +60,36 @@ func confirmed(raw []float64, n, m int) []float64 {
 		return raw
 	}
 	out := make([]float64, len(raw))
-	window := make([]float64, 0, m) // sorted, lowest first
+	window := make([]float64, 0, m) // highest first
 	for i, x := range raw {
-		if i >= m {
-			at, _ := slices.BinarySearch(window, raw[i-m])
-			window = slices.Delete(window, at, at+1)
+		at := len(window)
+		if i >= m { // the new one takes the place of the oldest
+			at = place(window, raw[i-m])
+		} else {
+			window = append(window, x)
 		}
-		at, _ := slices.BinarySearch(window, x)
-		window = slices.Insert(window, at, x)
+		for ; at > 0 && window[at-1] < x; at-- {
+			window[at] = window[at-1]
+		}
+		for ; at < len(window)-1 && window[at+1] > x; at++ {
+			window[at] = window[at+1]
+		}
+		window[at] = x
 		if len(window) >= n {
-			out[i] = window[len(window)-n]
+			out[i] = window[n-1]
 		}
 	}
 	return out
+}
+
+// place returns where x stands.
+func place(window []float64, x float64) int {
+	for i, y := range window {
+		if y == x {
+			return i
+		}
+	}
+	panic("detect: a value left a window that never had it")
 }
 
 // clusters returns the peaks of the runs above the 90 % quantile, highest first; runs less than gap samples apart are one.

@@ -1,0 +1,60 @@
+package detect
+
+import "testing"
+
+// BenchmarkFit learns from a week of one sample a minute.
+func BenchmarkFit(b *testing.B) {
+	s := fixtures()[0].s.Slice(0, 7*24*60)
+	for _, name := range Detectors.Names() {
+		d, _ := Detectors.New(name, nil)
+		b.Run(name, func(b *testing.B) {
+			var m Model
+			for b.Loop() {
+				m, _ = d.Fit(Train{Series: s, N: 3, M: 5})
+			}
+			raw, _ := m.MarshalBinary()
+			b.ReportMetric(float64(len(raw)), "model-bytes")
+			b.ReportMetric(float64(b.N*s.Grid.N)/b.Elapsed().Seconds(), "samples/s")
+		})
+	}
+}
+
+// BenchmarkScore judges a week by a fit that exists.
+func BenchmarkScore(b *testing.B) {
+	s := fixtures()[0].s.Slice(0, 7*24*60)
+	for _, name := range Detectors.Names() {
+		d, _ := Detectors.New(name, nil)
+		m, err := d.Fit(Train{Series: s, N: 3, M: 5})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := m.Score(s, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N*s.Grid.N)/b.Elapsed().Seconds(), "samples/s")
+		})
+	}
+}
+
+// BenchmarkJudge does all that a query does for one series: the walk with its cached fits, scores and policy over a day.
+func BenchmarkJudge(b *testing.B) {
+	s := fixtures()[0].s
+	for _, name := range Detectors.Names() {
+		d, _ := Detectors.New(name, nil)
+		j := Judge{Name: name, Detector: d, Walk: DefaultWalk(), Policy: DefaultPolicy(), Fits: NewFits(1 << 20)}
+		b.Run(name, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				v, err := j.Series(b.Context(), s, s.Grid.At(11*24*60), s.Grid.End()-s.Grid.Step)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n += len(v.Score)
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "verdicts/s")
+		})
+	}
+}
