@@ -127,8 +127,8 @@ func (a *App) wire() error {
 	o := a.o
 	options := action.Options{
 		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
-		Handlers: map[cases.Kind]action.Handler{cases.AutoClose: closer{a.store, o.Now}},
-		Now:      o.Now, Log: o.Log, Metrics: action.NewMetrics(o.Registry),
+		Handlers: map[cases.Kind]action.Handler{cases.AutoClose: action.Close{Cases: a.store, Now: o.Now}},
+		Now:      o.Now, Log: o.Log, Metrics: action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...),
 	}
 	if o.Executor != nil {
 		o.Executor(&options)
