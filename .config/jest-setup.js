@@ -31,7 +31,7 @@ globalThis.ResizeObserver ??= class {
   disconnect() {}
 };
 
-HTMLCanvasElement.prototype.getContext = () => null;
+HTMLCanvasElement.prototype.getContext = () => ({ measureText: (text) => ({ width: 8 * text.length }) });
 Element.prototype.scrollIntoView ??= () => {};
 
 // Lists are drawn only as far as they are visible, and nothing has a size here.
@@ -48,3 +48,16 @@ Element.prototype.getBoundingClientRect = () => ({
 });
 Object.defineProperty(HTMLElement.prototype, 'offsetHeight', { configurable: true, get: () => 400 });
 Object.defineProperty(HTMLElement.prototype, 'offsetWidth', { configurable: true, get: () => 400 });
+
+// i18next advertises its makers.
+jest.spyOn(console, 'info').mockImplementation(() => {});
+
+// What React complains about is a fault, not a remark.
+const complaints = [];
+jest.spyOn(console, 'error').mockImplementation((...args) => complaints.push(args.map(String).join(' ')));
+afterEach(() => {
+  const said = complaints.splice(0);
+  if (said.length > 0) {
+    throw new Error(`console.error was called: ${said.join('; ')}`);
+  }
+});

@@ -60,8 +60,45 @@ export function label(name: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+/** What a person calls a parameter: the back end's title, else ours for samples, training and policy, else its name. */
 export function titleOf(param: Param): string {
-  return param.title ?? label(param.name);
+  return param.title ?? ownTitle(param.name) ?? label(param.name);
+}
+
+/** Titles of what every detector shares. Detectors bring their own parameters, which need nothing here. */
+function ownTitle(name: string): string | undefined {
+  switch (name) {
+    case 'step':
+      return t('titles.step', 'Step');
+    case 'train':
+      return t('titles.train', 'Training window');
+    case 'refit':
+      return t('titles.refit', 'Fit anew every');
+    case 'min_train':
+      return t('titles.min-train', 'Shortest history');
+    case 'zone':
+      return t('titles.zone', 'Time zone');
+    case 'direction':
+      return t('titles.direction', 'Direction');
+    case 'min_abs':
+      return t('titles.min-abs', 'Smallest change');
+    case 'min_rel':
+      return t('titles.min-rel', 'Smallest relative change');
+    case 'n':
+      return t('titles.n', 'Abnormal samples (n)');
+    case 'm':
+      return t('titles.m', 'out of the last (m)');
+    case 'recovery':
+      return t('titles.recovery', 'Quiet below score');
+    case 'recover_samples':
+      return t('titles.recover-samples', 'Quiet samples to end');
+    case 'horizon':
+      return t('titles.horizon', 'New level after');
+    case 'budget':
+      return t('titles.budget', 'False alarm budget');
+    default:
+      return undefined;
+  }
 }
 
 /** Reads what a user typed into the field of a number, duration or text. */

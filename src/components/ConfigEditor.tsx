@@ -30,11 +30,11 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
       <ConnectionSettings
         config={options}
         onChange={onOptionsChange}
-        urlLabel={t('config-editor.url', 'Prometheus server URL')}
+        urlLabel={t('config-editor.url', 'Prometheus URL')}
         urlPlaceholder="http://localhost:9090"
         urlTooltip={t('config-editor.url-help', "As Grafana's server reaches it, without /api/v1.")}
       />
-      <Auth {...convertLegacyAuthProps({ config: options, onChange: onOptionsChange })} />
+      <Auth {...authProps(options, onOptionsChange)} />
       <ConfigSection
         title={t('config-editor.detection', 'Detection defaults')}
         description={t('config-editor.detection-help', 'Used by every query that does not say otherwise.')}
@@ -42,7 +42,7 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
         <DetectionDefaults options={options} onOptionsChange={onOptionsChange} />
       </ConfigSection>
       <ConfigSection
-        title={t('config-editor.advanced', 'Advanced HTTP settings')}
+        title={t('config-editor.advanced', 'More settings')}
         isCollapsible
         isInitiallyOpen={config.secureSocksDSProxyEnabled}
       >
@@ -53,6 +53,17 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
       </ConfigSection>
     </div>
   );
+}
+
+/** What Grafana's forms want to know about authentication. They warn about boxes that are neither ticked nor empty, so that those are made empty. */
+function authProps(options: Props['options'], onChange: Props['onOptionsChange']) {
+  const props = convertLegacyAuthProps({ config: options, onChange });
+  for (const part of [props.TLS?.TLSClientAuth, props.TLS?.skipTLSVerification]) {
+    if (part) {
+      part.enabled = Boolean(part.enabled);
+    }
+  }
+  return props;
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({

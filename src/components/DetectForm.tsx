@@ -3,7 +3,7 @@ import type { GrafanaTheme2 } from '@grafana/data';
 import { t } from '@grafana/i18n';
 import { Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
 
-import { carryOver, label, show } from '../params';
+import { carryOver, show, titleOf } from '../params';
 import {
   DEFAULT_DETECTOR,
   DEFAULT_KIND,
@@ -81,7 +81,7 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
         <Section
           id={`${id}-params`}
           title={t('detect-form.params', 'Detector parameters')}
-          summary={changes(query.params)}
+          summary={changes(detector.params, query.params)}
           startOpen
         >
           <ParamsForm
@@ -103,7 +103,7 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
       <Section
         id={`${id}-policy`}
         title={t('detect-form.policy', 'What counts as an anomaly')}
-        summary={changes(query.policy)}
+        summary={changes(descriptors.policy, query.policy)}
       >
         <ParamsForm
           id={`${id}-policy`}
@@ -136,16 +136,19 @@ function without(query: ForeshockQuery): ForeshockQuery {
   ) as unknown as ForeshockQuery;
 }
 
-/** "Trend false, budget 2", or that all is as it comes. */
-function changes(values: ParamValues | undefined): string {
-  const texts = Object.entries(values ?? {}).map(([name, value]) => `${label(name)} ${show(value)}`);
+/** "Trend false · Budget 2", or that all is as it comes. */
+function changes(params: Param[], values: ParamValues | undefined): string {
+  const texts = Object.entries(values ?? {}).map(([name, value]) => {
+    const param = params.find((p) => p.name === name);
+    return `${param ? titleOf(param) : name} ${show(value)}`;
+  });
   return texts.length > 0 ? texts.join(' · ') : t('detect-form.defaults', 'All defaults');
 }
 
-/** "Step 1m · Train 7d": what is in force, set or not. */
+/** "Step 1m · Training window 7d": what is in force, set or not. */
 function current(params: Param[], values: ParamValues): string {
   return params
-    .map((param) => [label(param.name), show(values[param.name] ?? param.default)])
+    .map((param) => [titleOf(param), show(values[param.name] ?? param.default)])
     .filter(([, value]) => value !== '')
     .map((pair) => pair.join(' '))
     .join(' · ');

@@ -20,7 +20,7 @@ export function OutputPicker({ id, outputs, value, alerting, fixed, onChange }: 
   const current = value ?? OUTPUT_SERIES;
   const chosen = outputs.find((o) => o.name === current);
   return (
-    <div className={styles.box} data-testid={id}>
+    <div data-testid={id}>
       <Field noMargin label={t('output-picker.label', 'Output')}>
         {fixed ? (
           <div className={styles.fixed}>{chosen?.title ?? current}</div>
@@ -47,9 +47,9 @@ export function OutputPicker({ id, outputs, value, alerting, fixed, onChange }: 
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({
-  box: css({ maxWidth: 460 }),
   fixed: css({ height: theme.spacing(4), display: 'flex', alignItems: 'center' }),
   help: css({
+    maxWidth: 460,
     marginTop: theme.spacing(0.5),
     color: theme.colors.text.secondary,
     fontSize: theme.typography.bodySmall.fontSize,

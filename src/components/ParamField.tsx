@@ -105,7 +105,7 @@ function Head({ id, param, changed, onReset }: { id: string; param: Param; chang
         {titleOf(param)}
       </Label>
       {param.help && (
-        <Tooltip content={param.help}>
+        <Tooltip content={<Help param={param} />}>
           <Icon name="info-circle" size="sm" className={styles.help} tabIndex={0} aria-label={param.help} />
         </Tooltip>
       )}
@@ -124,6 +124,15 @@ function Head({ id, param, changed, onReset }: { id: string; param: Param; chang
   );
 }
 
+/** The help, and the name that error messages, provisioning and the command line use. */
+function Help({ param }: { param: Param }) {
+  return (
+    <>
+      {param.help} <code>{param.name}</code>
+    </>
+  );
+}
+
 interface ControlProps extends Props {
   text: string;
   invalid: boolean;
@@ -132,11 +141,19 @@ interface ControlProps extends Props {
 }
 
 function Control({ id, param, value, text, invalid, onText, onCommit, onChange }: ControlProps): ReactElement {
+  const styles = useStyles2(getStyles);
   switch (param.type) {
     case 'boolean':
       return (
-        <Switch id={id} value={(value ?? param.default) === true} onChange={(e) => onChange(e.currentTarget.checked)} />
+        <div className={styles.toggle}>
+          <Switch
+            id={id}
+            value={(value ?? param.default) === true}
+            onChange={(e) => onChange(e.currentTarget.checked)}
+          />
+        </div>
       );
+
     case 'enum':
       return <Choice id={id} param={param} value={value} onChange={onChange} />;
     case 'strings':
@@ -191,5 +208,6 @@ const getStyles = (theme: GrafanaTheme2) => ({
   }),
   label: css({ marginBottom: 0, '& > div': { paddingBottom: 0 } }),
   help: css({ color: theme.colors.text.secondary, cursor: 'help', flexShrink: 0 }),
+  toggle: css({ height: theme.spacing(4), display: 'flex', alignItems: 'center' }),
   reset: css({ marginLeft: 'auto' }),
 });

@@ -26,7 +26,7 @@ const OPTIONS: monacoTypes.editor.IStandaloneEditorConstructionOptions = {
   minimap: { enabled: false },
   overviewRulerBorder: false,
   overviewRulerLanes: 0,
-  padding: { top: 4, bottom: 5 },
+  padding: { top: 6, bottom: 6 },
   renderLineHighlight: 'none',
   scrollbar: { vertical: 'hidden', horizontal: 'hidden', alwaysConsumeMouseWheel: false },
   scrollBeyondLastLine: false,
@@ -97,6 +97,7 @@ function fit(editor: MonacoEditor, box: HTMLDivElement | null): void {
     const height = editor.getContentHeight();
     box.style.height = `${height + 2}px`;
     editor.layout({ width: box.clientWidth, height });
+    editor.setScrollTop(0); // it was scrolled while it was too low
   }
 }
 
@@ -167,7 +168,7 @@ const getStyles = (theme: GrafanaTheme2) => ({
   }),
   placeholder: css({
     position: 'absolute',
-    top: 5,
+    top: 6,
     left: 10,
     color: theme.colors.text.disabled,
     fontFamily: theme.typography.fontFamilyMonospace,

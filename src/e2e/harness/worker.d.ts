@@ -1,0 +1,4 @@
+declare module '*?worker' {
+  const WorkerOf: new () => Worker;
+  export default WorkerOf;
+}
