@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -35,6 +36,19 @@ func shared() []string {
 		}
 	}
 	return out
+}
+
+// tool finds a program of the distribution.
+func tool(t testing.TB, name string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("FORESHOCK_TEST_OPTIONAL") == "1" {
+			t.Skipf("%s is not installed", name)
+		}
+		t.Fatalf("this test needs %s; install it, or set FORESHOCK_TEST_OPTIONAL=1 to skip", name)
+	}
+	return path
 }
 
 // nodeExporter starts Debian's node_exporter on a free port and returns the address of its metrics and its process.
@@ -201,6 +215,12 @@ func compareFamily(t *testing.T, before, ours, after *dto.MetricFamily) {
 		t.Errorf("%s: help %q, want %q", name, ours.GetHelp(), before.GetHelp())
 	}
 	low, got, high := samples(before, nil), samples(ours, drop), samples(after, nil)
+	maps.DeleteFunc(got, func(k string, _ float64) bool { // an interface or disk that comes or goes just now is no difference
+		_, there := low[k]
+		_, still := high[k]
+		return there != still
+	})
+	maps.DeleteFunc(low, func(k string, _ float64) bool { _, still := high[k]; return !still })
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(low)), slices.Sorted(maps.Keys(got))); diff != "" {
 		t.Errorf("%s: series (-node_exporter +ours):\n%s", name, diff)
 		return

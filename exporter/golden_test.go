@@ -186,19 +186,6 @@ func reportLint(t *testing.T, who string, lines []string) {
 	}
 }
 
-// tool finds a program of the distribution.
-func tool(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("FORESHOCK_TEST_OPTIONAL") == "1" {
-			t.Skipf("%s is not installed", name)
-		}
-		t.Fatalf("this test needs %s; install it, or set FORESHOCK_TEST_OPTIONAL=1 to skip", name)
-	}
-	return path
-}
-
 // TestGoldenIsComplete: every family that a collector lists is in the golden scrape, so that a dashboard may use it, and nothing else is.
 func TestGoldenIsComplete(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // serve answers requests until ctx ends, then lets those in progress finish.
 func serve(ctx context.Context, o *options, handler http.Handler, log *slog.Logger) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 5 * time.Minute,
+		WriteTimeout: o.timeout + time.Minute, // a client that does not read must not keep one of the slots
+	}
 	done := make(chan error, 1)
 	go func() { done <- web.ListenAndServe(server, o.web, log) }()
 	select {

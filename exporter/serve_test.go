@@ -187,6 +187,38 @@ func certificate(t *testing.T, dir string) *x509.CertPool {
 	return pool
 }
 
+// TestStuckScrape: what Prometheus says about its patience reaches the collectors: one that hangs costs its own metrics only.
+func TestStuckScrape(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	host, release := collector.ThisHost(log), make(chan struct{})
+	defer close(release)
+	host.Uname = func() (collector.Uname, error) { <-release; return collector.Uname{}, nil }
+	set, err := collector.NewSet(collector.Config{Host: host, Log: log, Enabled: []string{"loadavg", "uname"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _, err := parse(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.timeout = time.Hour
+	for range 2 {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		r.Header.Set(timeoutHeader, "0.2")
+		w := httptest.NewRecorder()
+		newMetrics(o, set, log).ServeHTTP(w, r)
+		for _, want := range []string{
+			"\nnode_load1 ", "\nnode_scrape_collector_success{collector=\"loadavg\"} 1\n", "\nnode_scrape_collector_success{collector=\"uname\"} 0\n",
+			"\nforeshock_exporter_collector_stuck_seconds{collector=\"uname\"} 0.",
+		} {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%d, the scrape lacks %q", w.Code, want)
+			}
+		}
+	}
+}
+
 // TestBusy: more scrapes than --web.max-requests are turned away, not queued.
 func TestBusy(t *testing.T) {
 	t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,11 +98,12 @@ func TestScrape(t *testing.T) {
 func TestStuck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		release, runs := make(chan struct{}), 0
+		release := make(chan struct{})
+		var runs atomic.Int32
 		s := setOf(quiet(), map[string]Collector{
 			"good": fake(good),
 			"hang": fake(func(_ context.Context, ch chan<- prometheus.Metric) error {
-				runs++
+				runs.Add(1)
 				fakeValue.send(ch, 9, "late")
 				<-release // deaf to its context, like a system call
 				return nil
@@ -131,14 +133,14 @@ func TestStuck(t *testing.T) {
 				t.Fatalf("scrape %d (-want +got):\n%s", i, diff)
 			}
 		}
-		if runs != 1 {
-			t.Errorf("the collector was started %d times while it hung, want 1", runs)
+		if runs.Load() != 1 {
+			t.Errorf("the collector was started %d times while it hung, want 1", runs.Load())
 		}
 		close(release)
 		synctest.Wait()
 		got := values(t, s, 10*time.Second)
-		if runs != 2 || got["success{collector=hang}"] != 1 || got["node_fake{n=late}"] != 9 || got["stuck_seconds{collector=hang}"] != 0 {
-			t.Errorf("after it came back: %d runs, %v", runs, got)
+		if runs.Load() != 2 || got["success{collector=hang}"] != 1 || got["node_fake{n=late}"] != 9 || got["stuck_seconds{collector=hang}"] != 0 {
+			t.Errorf("after it came back: %d runs, %v", runs.Load(), got)
 		}
 	})
 }
@@ -147,9 +149,9 @@ func TestStuck(t *testing.T) {
 func TestShared(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		runs := 0
+		var runs atomic.Int32
 		s := setOf(quiet(), map[string]Collector{"slow": fake(func(ctx context.Context, ch chan<- prometheus.Metric) error {
-			runs++
+			runs.Add(1)
 			time.Sleep(time.Second)
 			return good(ctx, ch)
 		})})
@@ -162,8 +164,8 @@ func TestShared(t *testing.T) {
 				t.Errorf("got %v", got)
 			}
 		}
-		if runs != 1 {
-			t.Errorf("%d runs for three scrapes at once, want 1", runs)
+		if runs.Load() != 1 {
+			t.Errorf("%d runs for three scrapes at once, want 1", runs.Load())
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,13 @@ func (d *slowDisk) statfs(path string) (Usage, error) {
 	return Usage{Size: uint64(len(path))}, nil
 }
 
+// calls returns how often each path was asked.
+func (d *slowDisk) calls() map[string]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.asked)
+}
+
 func (d *slowDisk) release(path string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -76,8 +84,8 @@ func TestHungMount(t *testing.T) {
 		for range 20 {
 			equal(t, want, ask(0))
 		}
-		if disk.asked["/nfs1"] != 1 || disk.asked["/nfs2"] != 1 {
-			t.Errorf("mounts that hang were asked again: %v", disk.asked)
+		if asked := disk.calls(); asked["/nfs1"] != 1 || asked["/nfs2"] != 1 {
+			t.Errorf("mounts that hang were asked again: %v", asked)
 		}
 		disk.release("/nfs2")
 		synctest.Wait()
@@ -119,18 +127,21 @@ func TestManyHungMounts(t *testing.T) {
 			}
 			cancel()
 		}
-		if n := len(disk.asked); n != maxStuck {
-			t.Errorf("%d mounts were asked, want %d", n, maxStuck)
+		asked := disk.calls()
+		if len(asked) != maxStuck {
+			t.Errorf("%d mounts were asked, want %d", len(asked), maxStuck)
 		}
-		for p := range disk.asked {
+		for p := range asked {
 			disk.release(p)
 		}
 		synctest.Wait()
+		s.mu.Lock()
 		if len(s.stuck) != 0 {
 			t.Errorf("%d mounts are still marked as stuck", len(s.stuck))
 		}
+		s.mu.Unlock()
 		for _, p := range paths {
-			if disk.hangs[p] != nil {
+			if asked[p] == 0 {
 				disk.release(p)
 			}
 		}
