@@ -258,3 +258,15 @@ func BenchmarkFit(b *testing.B) {
 		})
 	}
 }
+
+// A position in the middle of the first bucket may come out a hair below it: 450,000 ms · (96 / day) is 0.4999…
+func TestAtTheMiddleOfTheFirstBucket(t *testing.T) {
+	t.Parallel()
+	p := make([]float64, 96)
+	p[0], p[95] = 7, 5
+	for _, x := range []float64{0.5, math.Nextafter(0.5, 0), math.Nextafter(0.5, 1), float64(450_000) * (96.0 / 86_400_000)} {
+		if got := at(p, x); math.Abs(got-7) > 1e-9 {
+			t.Errorf("at %v: got %v, want 7", x, got)
+		}
+	}
+}

@@ -133,6 +133,9 @@ func at(p []float64, x float64) float64 {
 	if x < 0 {
 		x += float64(n)
 	}
+	if x >= float64(n) { // a hair below 0 plus n is n
+		x = 0
+	}
 	i := int(x)
 	j := i + 1
 	if j >= n {
