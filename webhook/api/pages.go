@@ -3,12 +3,14 @@ package api
 import (
 	"bytes"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,6 +89,7 @@ func (p page) With(name, value string) string {
 		q[k] = v
 	}
 	q.Del("before")
+	q.Del("page")
 	q.Set(name, value)
 	return "?" + q.Encode()
 }
@@ -196,7 +199,8 @@ type casesView struct {
 	State  string
 	Text   string
 	Cases  []caseView
-	Next   string
+	Next   string // value of the query parameter NextBy for the next page
+	NextBy string
 	Counts cases.Counts
 	Dead   int // messages that were given up
 	Grades []policy.Grade
@@ -209,34 +213,52 @@ func (h *Handler) pageCases(w http.ResponseWriter, r *http.Request) {
 		h.pageTrouble(w, r, err)
 		return
 	}
-	q.Limit = pageLimit
 	view := casesView{State: r.URL.Query().Get("state"), Text: q.Text, Grades: policy.Grades(), States: []string{"open", "resolved", "closed", "all"}}
 	if view.State == "" {
 		view.State = "open"
 	}
-	all, err := h.o.Store.Cases(r.Context(), q)
-	if err == nil {
+	if err = h.selectCases(r, q, &view); err == nil {
 		view.Counts, err = h.o.Store.Counts(r.Context())
-	}
-	view.Dead = view.Counts.Actions[cases.Dead]
-	for _, c := range all {
-		var s cases.Story
-		if s, err = h.o.Store.Story(r.Context(), c.ID); errors.Is(err, cases.ErrNotFound) {
-			err = nil // deleted just now
-			continue
-		} else if err != nil {
-			break
-		}
-		view.Cases = append(view.Cases, caseView{s.Case, sentOn(s.Actions)})
 	}
 	if err != nil {
 		h.pageTrouble(w, r, err)
 		return
 	}
-	if len(all) == q.Limit {
-		view.Next = all[len(all)-1].ID
-	}
+	view.Dead = view.Counts.Actions[cases.Dead]
 	h.draw(w, r, "cases", page{Body: view})
+}
+
+// selectCases fills in one page of cases: the open ones by urgency, since that is what one looks for; all others newest first.
+func (h *Handler) selectCases(r *http.Request, q cases.Query, view *casesView) error {
+	byUrgency := view.State == "open"
+	if q.Limit = pageLimit; byUrgency {
+		q.Limit = maxLimit
+	}
+	all, err := h.o.Store.Cases(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	if byUrgency {
+		slices.SortStableFunc(all, func(a, b cases.Case) int { return int(a.Grade) - int(b.Grade) })
+		n, _ := strconv.Atoi(r.URL.Query().Get("page")) // what is no number is the first page
+		from := min(max(n, 0)*pageLimit, len(all))
+		if from+pageLimit < len(all) {
+			view.NextBy, view.Next = "page", strconv.Itoa(max(n, 0)+1)
+		}
+		all = all[from:min(from+pageLimit, len(all))]
+	} else if len(all) == q.Limit {
+		view.NextBy, view.Next = "before", all[len(all)-1].ID
+	}
+	for _, c := range all {
+		s, err := h.o.Store.Story(r.Context(), c.ID)
+		if errors.Is(err, cases.ErrNotFound) {
+			continue // deleted just now
+		} else if err != nil {
+			return err
+		}
+		view.Cases = append(view.Cases, caseView{s.Case, sentOn(s.Actions)})
+	}
+	return nil
 }
 
 // storyView is a case's page.
@@ -251,6 +273,7 @@ type storyView struct {
 // messageView is one message with its tries.
 type messageView struct {
 	cases.Action
+	What       cases.What
 	Class, Key string
 	Tries      []cases.Attempt
 }
@@ -270,7 +293,11 @@ func (h *Handler) pageCase(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		sent := sentOn([]cases.Action{a})[0]
-		m := messageView{Action: a, Class: sent.Class, Key: sent.Key}
+		var n struct {
+			What cases.What `json:"what"`
+		}
+		_ = json.Unmarshal(a.Payload, &n) // one that cannot be read is shown without
+		m := messageView{Action: a, What: n.What, Class: sent.Class, Key: sent.Key}
 		for _, t := range s.Attempts {
 			if t.ActionID == a.ID {
 				m.Tries = append(m.Tries, t)

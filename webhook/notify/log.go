@@ -46,5 +46,7 @@ func (l *Log) Send(ctx context.Context, m cases.Message) Outcome {
 		slog.String("title", message.Plain(n.Case.Title)), slog.Int("firing", n.Case.Firing), slog.Int("total", n.Case.Total),
 		slog.Any("alerts", names), slog.Int("more", n.More), slog.String("channel", m.Channel),
 		slog.String("key", m.Key), slog.Int("attempt", m.Attempt), slog.String("link", l.link(n.Case.ID)))
-	return Sent("logged")
+	o := Sent("logged")
+	o.Receipt.Reply = "logged"
+	return o
 }
