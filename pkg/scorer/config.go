@@ -43,8 +43,12 @@ func DefaultPrometheus() Prometheus {
 
 // RemoteWrite is the section remote_write: where published samples are also sent, stamped with the time that they judge.
 type RemoteWrite struct {
-	URL string `json:"url" yaml:"url" help:"Address of a remote-write receiver, such as http://prometheus:9090/api/v1/write."`
+	URL        string `json:"url" yaml:"url" help:"Address of a remote-write receiver, such as http://prometheus:9090/api/v1/write."`
+	MaxPending int    `json:"max_pending" yaml:"max_pending" min:"1" max:"100000000" unit:"samples" help:"Samples that wait while the receiver is away; beyond it the oldest are dropped."`
 }
+
+// DefaultRemoteWrite returns the defaults of the section.
+func DefaultRemoteWrite() RemoteWrite { return RemoteWrite{MaxPending: 1_000_000} }
 
 // Rule is one detector over one expression.
 type Rule struct {

@@ -10,7 +10,7 @@ import (
 )
 
 // reasons are the values of the label reason: why an evaluation, or a part of it, failed.
-var reasons = []string{"query", "timeout", "unavailable", "too_many_samples", "auth", "not_prometheus", "fit", "duplicate_labels", "remote_write"}
+var reasons = []string{"query", "timeout", "unavailable", "too_many_samples", "auth", "not_prometheus", "fit", "duplicate_labels"}
 
 // reason returns the label value for an error of the source.
 func reason(err error) string {
@@ -96,8 +96,16 @@ func (m *metrics) forget(rule string) {
 	m.failures.DeletePartialMatch(prometheus.Labels{"rule": rule})
 }
 
-// newCacheMetrics reads the caches when it is scraped.
-func newCacheMetrics(s *Scorer) []prometheus.Collector {
+// newStateMetrics reads the caches and the remote writer when it is scraped.
+func newStateMetrics(s *Scorer) []prometheus.Collector {
+	writer := func() prom.RemoteStats {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.server.writer == nil {
+			return prom.RemoteStats{}
+		}
+		return s.server.writer.Stats()
+	}
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
@@ -110,5 +118,9 @@ func newCacheMetrics(s *Scorer) []prometheus.Collector {
 		counter("foreshock_scorer_fit_cache_hits_total", "Models wanted that were kept.", func() float64 { return float64(s.fits.Stats().Hits) }),
 		counter("foreshock_scorer_fit_cache_misses_total", "Models wanted that had to be fitted.", func() float64 { return float64(s.fits.Stats().Misses) }),
 		counter("foreshock_scorer_fit_cache_evictions_total", "Models dropped for room: when it grows the cache is too small and models are fitted again and again.", func() float64 { return float64(s.fits.Stats().Evicted) }),
+		gauge("foreshock_scorer_remote_write_pending_samples", "Samples that wait to be sent.", func() float64 { return float64(writer().Pending) }),
+		counter("foreshock_scorer_remote_write_sent_samples_total", "Samples that the receiver took, since the connection was configured.", func() float64 { return float64(writer().Sent) }),
+		counter("foreshock_scorer_remote_write_dropped_samples_total", "Samples given up: too old or no room.", func() float64 { return float64(writer().Dropped) }),
+		counter("foreshock_scorer_remote_write_rejected_samples_total", "Samples that the receiver refused.", func() float64 { return float64(writer().Rejected) }),
 	}
 }

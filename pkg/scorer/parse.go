@@ -223,7 +223,7 @@ func (p *fileParser) remoteWrite(n *yaml.Node, c *Config) {
 		return
 	}
 	p.http("remote_write.http_config", s, &c.RemoteWriteHTTP)
-	decode(p, "remote_write", s, []string{"http_config"}, func() RemoteWrite { return RemoteWrite{} }, &c.RemoteWrite)
+	decode(p, "remote_write", s, []string{"http_config"}, DefaultRemoteWrite, &c.RemoteWrite)
 	p.url("remote_write.url", s.line, c.RemoteWrite.URL)
 }
 

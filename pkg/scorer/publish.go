@@ -23,6 +23,15 @@ func (p *point) values() [5]float64 {
 	return [...]float64{p.score, p.expected, p.lower, p.upper, p.anomalous}
 }
 
+// pointAt is what the verdicts say of sample i.
+func pointAt(v detect.Verdicts, i int) point {
+	p := point{score: v.Score[i], expected: v.Expected[i], lower: v.Lower[i], upper: v.Upper[i]}
+	if v.Anomalous[i] {
+		p.anomalous = 1
+	}
+	return p
+}
+
 // families are the published series: name and help.
 var families = [5][2]string{
 	{"foreshock_score", "How abnormal the newest sample is: 0 is ordinary, 1 and above an anomaly."},

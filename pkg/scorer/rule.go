@@ -169,11 +169,8 @@ func (e *evaluation) publish(found []judged) (s *snapshot, kept []judged) {
 		if math.IsNaN(v.Score[i]) {
 			continue
 		}
-		p := point{labels: labels, score: v.Score[i], expected: v.Expected[i], lower: v.Lower[i], upper: v.Upper[i]}
-		if v.Anomalous[i] {
-			p.anomalous = 1
-		}
-		p.pairs = pairs(labels)
+		p := pointAt(v, i)
+		p.labels, p.pairs = labels, pairs(labels)
 		s.points = append(s.points, p)
 	}
 	return s, kept

@@ -85,6 +85,8 @@ type ruleState struct {
 	// last is the time for which the rule was last evaluated, in milliseconds; tried is set after the first.
 	last  int64
 	tried bool
+	// written are the series last sent by remote write, by their text form, so that one that ends can be marked.
+	written map[string]series.Labels
 }
 
 // New checks the configuration's connections and registers the metrics; it asks nothing yet.
@@ -117,7 +119,7 @@ func New(conf Config, o Options) (*Scorer, error) {
 	if err := s.Apply(conf); err != nil {
 		return nil, err
 	}
-	for _, c := range append(append(s.metrics.collectors(), newCacheMetrics(s)...), s.board) {
+	for _, c := range append(append(s.metrics.collectors(), newStateMetrics(s)...), s.board) {
 		if err := o.Registry.Register(c); err != nil {
 			return nil, fmt.Errorf("register the scorer's metrics: %w", err)
 		}
@@ -189,11 +191,17 @@ func (s *Scorer) Ready() error {
 
 // Run evaluates the rules until ctx ends, then returns nil. All that it started has ended by then.
 func (s *Scorer) Run(ctx context.Context) error {
+	var sending *server
+	endSending := func() {}
+	defer func() { endSending() }()
 	for ctx.Err() == nil {
 		s.mu.Lock()
-		changed := s.changed
-		states := s.states
+		changed, states, now := s.changed, s.states, s.server
 		s.mu.Unlock()
+		if now != sending {
+			endSending()
+			sending, endSending = now, now.send(ctx)
+		}
 		round, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		for _, st := range states {
@@ -301,7 +309,7 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	s.board.set(st.rule.Name, snapshot)
 	s.metrics.last.WithLabelValues(st.rule.Name).Set(float64(due) / 1000)
 	if server.writer != nil {
-		return e.write(ctx, server.writer, kept)
+		e.offer(server.writer, st, kept)
 	}
 	return nil
 }

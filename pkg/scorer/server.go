@@ -14,8 +14,8 @@ import (
 // server is the connections of one configuration.
 type server struct {
 	source Source
-	client *prom.Client // nil when the source was given
-	writer sampleWriter
+	client *prom.Client       // nil when the source was given
+	writer *prom.RemoteWriter // nil without remote write
 
 	mu    sync.Mutex
 	keep  time.Duration
@@ -42,6 +42,19 @@ func (s *Scorer) connect(conf Config) (*server, error) {
 		settle := max(conf.Prometheus.SealAfter, conf.Prometheus.Settle)
 		out.source = prom.NewBlocks(out.client, prom.BlocksOptions{MaxBytes: s.blockBytes, Settle: settle.Std()})
 	}
+	if conf.RemoteWrite.URL == "" {
+		return out, nil
+	}
+	h, err := client(conf.RemoteWriteHTTP)
+	if err != nil {
+		return nil, fmt.Errorf("remote_write: %w", err)
+	}
+	out.writer, err = prom.NewRemoteWriter(prom.RemoteOptions{URL: conf.RemoteWrite.URL, HTTP: h, MaxPending: conf.RemoteWrite.MaxPending, OnError: func(err error, lost int) {
+		s.logger.Warn("remote write failed", "err", err, "lost", lost)
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("field \"remote_write.url\": %w", err)
+	}
 	return out, nil
 }
 
@@ -58,6 +71,20 @@ func (s *server) stop() {
 	if s.client != nil {
 		s.client.Close()
 	}
+}
+
+// send runs the remote writer; the returned function ends it and waits for what is pending.
+func (s *server) send(ctx context.Context) (end func()) {
+	if s.writer == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.writer.Run(ctx) // always nil
+	}()
+	return func() { cancel(); <-done }
 }
 
 // refresh asks for the retention when that is due. Not knowing it is no reason not to judge.
