@@ -198,18 +198,23 @@ func (c *Client) send(ctx context.Context, q call) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for k, v := range c.header {
-		req.Header[k] = v
-	}
+	c.authorize(req)
 	req.Header.Set("Accept", "application/json")
 	if body != nil {
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return c.http.Do(req)
+}
+
+// authorize adds the headers and credentials of the options.
+func (c *Client) authorize(req *http.Request) {
+	for k, v := range c.header {
+		req.Header[http.CanonicalHeaderKey(k)] = v
 	}
 	if c.user != nil && req.Header.Get("Authorization") == "" {
 		password, _ := c.user.Password()
 		req.SetBasicAuth(c.user.Username(), password)
 	}
-	return c.http.Do(req)
 }
 
 // isReset tells a connection that broke before the answer, as one does that the server closed while it was idle.
