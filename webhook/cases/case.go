@@ -95,6 +95,12 @@ func (a Alert) Firing() bool {
 	return a.LastEnded.IsZero() || a.LastFired.After(a.LastEnded) || a.LastEnded.Equal(a.Disbelieved)
 }
 
+// Contradicted reports whether the alert fires only because its newest
+// resolution is not believed.
+func (a Alert) Contradicted() bool {
+	return a.Firing() && !a.LastEnded.IsZero() && !a.LastFired.After(a.LastEnded)
+}
+
 // Observation is one alert of one delivery and what was decided about it. Also
 // what was dropped is kept, so that every question "where is my alert" has an
 // answer.

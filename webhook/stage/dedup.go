@@ -115,7 +115,7 @@ func dated(v Verdict, prior cases.Prior, now time.Time) alert.Alert {
 		return a
 	}
 	k := prior.Alerts[v.Identity]
-	a.StartsAt = now.UTC().Truncate(time.Microsecond)
+	a.StartsAt = now
 	if k.Firing() || (a.Status == alert.Resolved && !k.LastFired.IsZero()) {
 		a.StartsAt = k.LastFired
 	}

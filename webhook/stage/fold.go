@@ -54,7 +54,7 @@ func foldFiring(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision
 }
 
 func foldResolved(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision, Reason, string) {
-	was := k.Firing()
+	was, contradicted := k.Firing(), k.Contradicted()
 	switch {
 	case a.EndsAt.Before(k.LastEnded):
 		return k, Dropped, ReasonSuperseded, "a later end is known"
@@ -62,7 +62,7 @@ func foldResolved(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decisi
 		if a.StartsAt.Before(k.EndedFrom) {
 			k.EndedFrom = a.StartsAt
 		}
-		if !was || !k.Disbelieved.Equal(k.LastEnded) {
+		if !contradicted {
 			return k, Dropped, ReasonRepeat, ""
 		}
 		if ans.err != nil || ans.firing {
@@ -92,7 +92,7 @@ func contradicts(k cases.Alert, a alert.Alert) bool {
 		return false
 	}
 	if a.Status == alert.Resolved {
-		return k.Firing() && k.Disbelieved.Equal(k.LastEnded) && a.EndsAt.Equal(k.LastEnded)
+		return k.Contradicted() && a.EndsAt.Equal(k.LastEnded)
 	}
 	return !k.Firing() && !a.StartsAt.Before(k.EndedFrom) && !a.StartsAt.After(k.LastEnded)
 }

@@ -9,7 +9,8 @@ import (
 
 // Normalise makes one Verdict per alert and repairs what machines leave out: a
 // missing status follows from endsAt and from the status of the group; only
-// what is over has an end, and never one before its start.
+// what is over has an end, and never one before its start; times are cut to
+// microseconds, as stores keep them, since they are compared with stored ones.
 type Normalise struct{}
 
 // Name is "normalise".
@@ -17,9 +18,11 @@ func (Normalise) Name() string { return "normalise" }
 
 // Exec fills Verdicts.
 func (Normalise) Exec(_ context.Context, ev Event) (Event, error) {
+	ev.Now = micros(ev.Now)
 	ev.Verdicts = make([]Verdict, len(ev.Delivery.Message.Alerts))
 	for i, a := range ev.Delivery.Message.Alerts {
 		a.Status = status(a, ev)
+		a.StartsAt, a.EndsAt = micros(a.StartsAt), micros(a.EndsAt)
 		switch {
 		case a.Status == alert.Firing:
 			a.EndsAt = time.Time{}
@@ -47,3 +50,5 @@ func status(a alert.Alert, ev Event) alert.Status {
 	}
 	return alert.Firing
 }
+
+func micros(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
