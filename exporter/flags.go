@@ -84,9 +84,9 @@ func parseWith(app *kingpin.Application, args []string) (answered bool, err erro
 
 // tryValues sets each flag once to find the one with a bad value: kingpin's own error does not name it.
 func tryValues(app *kingpin.Application, args []string) error {
-	parsed, err := app.ParseContext(args)
-	if err != nil {
-		return nil // Parse will say it
+	parsed, _ := app.ParseContext(args) // Parse will tell the error, and there are no elements then
+	if parsed == nil {
+		return nil
 	}
 	for _, e := range parsed.Elements {
 		flag, ok := e.Clause.(*kingpin.FlagClause)

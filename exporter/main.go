@@ -91,7 +91,7 @@ func serve(ctx context.Context, o *options, handler http.Handler, log *slog.Logg
 	limit, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
 	if err := server.Shutdown(limit); err != nil {
-		server.Close()
+		_ = server.Close() // the time is over; who is still connected is cut off
 	}
 	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
 		return err

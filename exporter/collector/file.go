@@ -19,7 +19,7 @@ func (f *file) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }() // nothing was written
 	if f.buf == nil {
 		f.buf = make([]byte, 4096)
 	}
@@ -52,7 +52,7 @@ func (f *file) readOne(path string) ([]byte, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	defer syscall.Close(fd)
+	defer func() { _ = syscall.Close(fd) }() // nothing was written
 	if f.buf == nil {
 		f.buf = make([]byte, 4096)
 	}

@@ -62,12 +62,14 @@ type filesystem struct {
 	self, initProc string
 }
 
-// mountID is what tells mounts apart. Two mounts of one device on one point are one.
-type mountID struct{ device, point, fsType, major, minor string }
+// mountID is what tells the series of mounts apart. Of two mounts with the same, as two tmpfs on one point, only the upper one can be seen.
+type mountID struct{ device, point, fsType string }
 
 // mountState keeps the series of a mount.
 type mountState struct {
 	id     mountID
+	major  string
+	minor  string
 	path   string // what to ask statfs for
 	ro     float64
 	round  uint64 // the last Update that saw it
@@ -143,20 +145,22 @@ func (c *filesystem) list() ([]*mountState, error) {
 		if c.points.drops([]byte(point)) {
 			return
 		}
-		id := mountID{unescape(m.source), point, string(m.fsType), string(m.major), string(m.minor)}
+		id := mountID{unescape(m.source), point, string(m.fsType)}
 		s := c.mounts[id]
 		if s == nil {
 			s = &mountState{id: id, path: c.host.root(point)}
 			c.mounts[id] = s
 		}
-		if s.round == c.round {
-			return // mounted twice on the same point
+		if s.round != c.round {
+			s.round = c.round
+			out = append(out, s)
 		}
-		s.round, s.ro = c.round, 0
-		if m.readOnly() {
+		if s.major != string(m.major) || s.minor != string(m.minor) { // the kernel lists the upper mount later
+			s.major, s.minor, s.info.f = string(m.major), string(m.minor), nil
+		}
+		if s.ro = 0; m.readOnly() {
 			s.ro = 1
 		}
-		out = append(out, s)
 	})
 	for id, s := range c.mounts {
 		if s.round != c.round {
@@ -173,7 +177,7 @@ func (s *mountState) send(ch chan<- prometheus.Metric, a answer) {
 		for i, f := range []*Family{fsError, fsReadonly, fsSize, fsFree, fsAvail, fsFiles, fsFilesFree} {
 			s.values[i] = f.with(s.id.device, s.id.point, s.id.fsType, a.trouble)
 		}
-		s.info = fsMountInfo.with(s.id.device, s.id.major, s.id.minor, s.id.point)
+		s.info = fsMountInfo.with(s.id.device, s.major, s.minor, s.id.point)
 	}
 	s.values[1].send(ch, s.ro)
 	if a.trouble != "" {

@@ -69,8 +69,8 @@ func TestRefused(t *testing.T) {
 		{"proc/meminfo", "", `memory information: the file is empty`},
 		{"proc/diskstats", "8 0 sda 1 2 3\n", `disk statistics: line "8 0 sda 1 2 3": want a device and at least 11 whole numbers`},
 		{"proc/1/mountinfo", "1 2 3\n", `mounts: line "1 2 3" is not of the form of mountinfo`},
-		{"proc/net/dev", "h\nh\neth0 1\n", `network interfaces: line "eth0 1": want a name that ends with a colon`},
-		{"proc/net/dev", "h\nh\neth0: 1 2\n", `network interfaces: line "eth0: 1 2": want a name and 16 whole numbers`},
+		{"proc/net/dev", "one\ntwo\neth0 1\n", `network interfaces: line "eth0 1": want a name that ends with a colon`},
+		{"proc/net/dev", "one\ntwo\neth0: 1 2\n", `network interfaces: line "eth0: 1 2": want a name and 16 whole numbers`},
 		{"netlink", "abc", "a message is cut off"},
 	} {
 		err := parsers[tc.parser]([]byte(tc.in))

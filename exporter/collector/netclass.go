@@ -94,7 +94,7 @@ func (c *netclass) Open(h *Host) (err error) {
 }
 
 func (c *netclass) Families() []*Family {
-	out := []*Family{netUp, netInfo}
+	out := append(make([]*Family, 0, 2+len(netProperties)), netUp, netInfo)
 	for _, p := range netProperties {
 		out = append(out, p.f)
 	}

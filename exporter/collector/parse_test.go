@@ -67,8 +67,12 @@ func TestParseMount(t *testing.T) {
 func TestHostPath(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ root, mount, want string }{
-		{"/", "/var", "/var"}, {"/host", "/host", "/"}, {"/host", "/host/var", "/var"}, {"/host/", "/host/var", "/var"},
-		{"/host", "/hostage", "/hostage"}, {"/host", "/other", "/other"},
+		{"/", "/var", "/var"},
+		{"/host", "/host", "/"},
+		{"/host", "/host/var", "/var"},
+		{"/host/", "/host/var", "/var"},
+		{"/host", "/hostage", "/hostage"},
+		{"/host", "/other", "/other"},
 	} {
 		if got := (&Host{Root: tc.root}).hostPath(tc.mount); got != tc.want {
 			t.Errorf("root %s, mount %s: got %s, want %s", tc.root, tc.mount, got, tc.want)
@@ -83,9 +87,12 @@ func TestMemoryFamily(t *testing.T) {
 		kB    bool
 		want  string
 	}{
-		{"MemTotal", true, "node_memory_MemTotal_bytes"}, {"Active(anon)", true, "node_memory_Active_anon_bytes"},
-		{"HugePages_Total", false, "node_memory_HugePages_Total"}, {"DirectMap1G", true, "node_memory_DirectMap1G_bytes"},
-		{"Committed_AS", true, "node_memory_Committed_AS_bytes"}, {"new-field", false, "node_memory_new_field"},
+		{"MemTotal", true, "node_memory_MemTotal_bytes"},
+		{"Active(anon)", true, "node_memory_Active_anon_bytes"},
+		{"HugePages_Total", false, "node_memory_HugePages_Total"},
+		{"DirectMap1G", true, "node_memory_DirectMap1G_bytes"},
+		{"Committed_AS", true, "node_memory_Committed_AS_bytes"},
+		{"new-field", false, "node_memory_new_field"},
 	} {
 		if got := memoryFamily(tc.field, tc.kB).Name; got != tc.want {
 			t.Errorf("%s: got %s, want %s", tc.field, got, tc.want)

@@ -36,10 +36,7 @@ type clock struct {
 func (c *clock) Open(h *Host) error {
 	c.now = h.Now
 	dir := h.sys("devices/system/clocksource")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil // a machine without this part of sysfs still has a time
-	}
+	entries, _ := os.ReadDir(dir) // a machine without this part of sysfs still has a time
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), "clocksource") {
 			c.sources = append(c.sources, filepath.Join(dir, e.Name()))

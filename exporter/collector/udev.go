@@ -28,7 +28,7 @@ var (
 )
 
 func diskInfoFamilies() []*Family {
-	out := []*Family{diskInfoFamily, diskFilesystemInfo, diskMapperInfo}
+	out := append(make([]*Family, 0, 3+len(diskATA)), diskInfoFamily, diskFilesystemInfo, diskMapperInfo)
 	for _, a := range diskATA {
 		out = append(out, a.f)
 	}

@@ -105,11 +105,11 @@ func (r *Reader) utilization(h nvml.Device, g *GPU) nvml.Return {
 func (r *Reader) memory(h nvml.Device, g *GPU) nvml.Return {
 	if r.symbols.has("nvmlDeviceGetMemoryInfo_v2") {
 		v, ret := h.GetMemoryInfo_v2()
-		if ret == nvml.SUCCESS {
+		switch {
+		case ret == nvml.SUCCESS:
 			g.setMemory(v.Total, v.Used, v.Free)
-			return ret
-		}
-		if gone(ret) {
+			return nvml.SUCCESS
+		case gone(ret):
 			return ret
 		}
 	}
@@ -143,7 +143,7 @@ func (r *Reader) temperature(h nvml.Device, g *GPU) nvml.Return {
 		var v uint32
 		if v, ret = h.GetTemperature(nvml.TEMPERATURE_GPU); ret == nvml.SUCCESS {
 			g.setTemperature(int64(v))
-			return ret
+			return nvml.SUCCESS
 		}
 	}
 	if !gone(ret) && r.symbols.has("nvmlDeviceGetTemperatureV") { // the older one is deprecated and may go

@@ -18,17 +18,17 @@ import "math"
 type State string
 
 const (
-	// OK: every GPU answers.
+	// OK means that every GPU answers.
 	OK State = "ok"
-	// Lost: at least one GPU that was there does not answer any more. The others are still read.
+	// Lost means that at least one GPU that was there does not answer any more. The others are still read.
 	Lost State = "lost"
-	// NoDevice: the driver runs and has no GPU.
+	// NoDevice means that the driver runs and has no GPU.
 	NoDevice State = "no_device"
-	// LibraryMissing: there is no NVIDIA driver on this host, or its library cannot be loaded.
+	// LibraryMissing means that there is no NVIDIA driver on this host, or its library cannot be loaded.
 	LibraryMissing State = "library_missing"
-	// DriverError: the library is there and cannot be used: the driver is not loaded, of another version, or access is denied.
+	// DriverError means that the library is there and cannot be used: the driver is not loaded, of another version, or access is denied.
 	DriverError State = "driver_error"
-	// NotBuilt: this program was built without cgo or not for Linux.
+	// NotBuilt means that this program was built without cgo or not for Linux.
 	NotBuilt State = "not_built"
 )
 

@@ -113,7 +113,7 @@ func (r *Reader) start(now time.Time) (Snapshot, bool) {
 
 func (r *Reader) shutdown() {
 	if r.lib != nil {
-		r.lib.Shutdown() // an error leaves the library loaded, which does no harm
+		_ = r.lib.Shutdown() // an error leaves the library loaded, which does no harm
 	}
 	r.lib, r.devices, r.lost = nil, nil, false
 }

@@ -304,12 +304,12 @@ func TestNoLibrary(t *testing.T) {
 	expect(t, r.Read(), LibraryMissing, nil)
 	first := r.retry
 	r.Read()
-	if r.retry != first {
+	if !r.retry.Equal(first) {
 		t.Error("looked for the library again at once")
 	}
 	clock = clock.Add(retryLoad)
 	expect(t, r.Read(), LibraryMissing, nil)
-	if r.retry == first {
+	if r.retry.Equal(first) {
 		t.Error("did not look for the library again")
 	}
 	r.Close()

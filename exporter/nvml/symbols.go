@@ -44,7 +44,7 @@ func lookUp(library string) (found symbols, missing []string, err error) {
 	if err := l.Open(); err != nil {
 		return nil, nil, fmt.Errorf("loading the NVIDIA driver's library: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	found = symbols{}
 	for _, line := range needed {
 		names := strings.Fields(line)
