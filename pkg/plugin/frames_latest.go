@@ -8,23 +8,16 @@ import (
 	"github.com/foreshock/foreshock/pkg/detect"
 )
 
-// latestFrames returns one number for each series, for alert rules with the condition "is at or above 1": its newest score, as the
-// policy has it. A series that cannot be judged now has no number, never 0.
-func (o *outcome) latestFrames() data.Frames {
-	frames := data.Frames{}
-	for _, v := range o.verdicts {
-		value, ok := latest(v.Verdicts)
-		if !ok {
-			continue
-		}
-		f := data.NewField("score", data.Labels(v.Series.Labels.Map()), []float64{value})
-		f.Config = (&data.FieldConfig{DisplayNameFromDS: v.name}).SetMin(0).SetDecimals(2)
-		frames = append(frames, numeric(data.NewFrame(v.name, f)))
+// latestFrame returns one number, for alert rules with the condition "is at or above 1": the newest score of a series, as the policy has
+// it. A series that cannot be judged now has no number, never 0: nil.
+func latestFrame(name string, v detect.Verdicts) *data.Frame {
+	value, ok := latest(v)
+	if !ok {
+		return nil
 	}
-	if len(frames) == 0 {
-		frames = append(frames, numeric(data.NewFrame("")))
-	}
-	return frames
+	f := data.NewField("score", data.Labels(v.Series.Labels.Map()), []float64{value})
+	f.Config = (&data.FieldConfig{DisplayNameFromDS: name}).SetMin(0).SetDecimals(2)
+	return numeric(data.NewFrame(name, f))
 }
 
 func numeric(f *data.Frame) *data.Frame {

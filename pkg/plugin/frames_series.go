@@ -6,40 +6,26 @@ import (
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
+	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
-// seriesFrames returns one frame for each series: time, actual, expected, lower, upper, score, anomaly. The field configuration draws
-// them without any override in the panel: the band between lower and upper, anomalies as red points, the score in the tooltip only.
-func (o *outcome) seriesFrames() data.Frames {
-	frames := make(data.Frames, 0, max(1, len(o.verdicts)))
-	for i, v := range o.verdicts {
-		look := many(i)
-		if len(o.verdicts) == 1 {
-			look = single
-		}
-		frames = append(frames, o.seriesFrame(v, look))
-	}
-	if len(frames) == 0 {
-		frames = append(frames, data.NewFrame(""))
-	}
-	return frames
-}
-
-func (o *outcome) seriesFrame(v judged, look look) *data.Frame {
+// seriesFrame returns the frame of one series: time, actual, expected, lower, upper, score, anomaly. The field configuration draws it
+// without any override in the panel: the band between lower and upper, anomalies as red points, the score in the tooltip only.
+func (o *outcome) seriesFrame(name string, v detect.Verdicts, look look) *data.Frame {
 	keep := thin(v, o.request.MaxDataPoints)
 	labels := data.Labels(v.Series.Labels.Map())
 	// The band is found by display name, over all queries of a panel: those of its edges have to be unique, and nobody sees them.
 	unique := o.request.RefID + " " + v.Series.Labels.String()
 	lower := unique + " lower"
-	field := func(name, display string, values []float64, config map[string]any, color string) *data.Field {
-		f := data.NewField(name, labels, nullable(values, keep))
+	field := func(role, display string, values []float64, config map[string]any, color string) *data.Field {
+		f := data.NewField(role, labels, nullable(values, keep))
 		f.Config = &data.FieldConfig{DisplayNameFromDS: display, Color: map[string]any{"mode": "fixed", "fixedColor": color}, Custom: config}
 		return f
 	}
 	lang := o.query.Lang
-	named := func(key string) string { return message.Text(lang, key, "name", v.name) }
+	named := func(key string) string { return message.Text(lang, key, "name", name) }
 	edge := func(more map[string]any) map[string]any {
 		c := map[string]any{
 			"drawStyle": "line", "lineWidth": 0, "fillOpacity": 0, "showPoints": "never",
@@ -55,9 +41,9 @@ func (o *outcome) seriesFrame(v judged, look look) *data.Frame {
 		"axisPlacement": "hidden", "hideFrom": map[string]any{"legend": true, "tooltip": false, "viz": false},
 	}), look.line)
 	score.Config.SetMin(0).SetDecimals(2)
-	return data.NewFrame(v.name,
+	return data.NewFrame(name,
 		data.NewField("time", nil, times(v.Series.Grid, keep)),
-		field("actual", v.name, v.Series.Values, map[string]any{"drawStyle": "line", "lineWidth": look.width, "fillOpacity": 0, "showPoints": "never"}, look.line),
+		field("actual", name, v.Series.Values, map[string]any{"drawStyle": "line", "lineWidth": look.width, "fillOpacity": 0, "showPoints": "never"}, look.line),
 		field("expected", named("plugin.field.expected"), v.Expected, map[string]any{
 			"drawStyle": "line", "lineWidth": 1, "fillOpacity": 0, "showPoints": "never", "lineStyle": map[string]any{"fill": "dash", "dash": []int{10, 10}},
 			"hideFrom": map[string]any{"legend": look.quiet, "tooltip": false, "viz": false},
@@ -92,7 +78,7 @@ func many(i int) look {
 }
 
 // anomalies returns the values of the samples in an open episode, NaN elsewhere.
-func anomalies(v judged) []float64 {
+func anomalies(v detect.Verdicts) []float64 {
 	out := make([]float64, len(v.Series.Values))
 	for i, x := range v.Series.Values {
 		out[i] = math.NaN()
@@ -119,21 +105,19 @@ func times(g series.Grid, keep []int) []time.Time {
 	return out
 }
 
-// nullable returns pointers to the values, nil for NaN: all, or those at the kept indices.
+// nullable returns pointers to the values, nil for NaN: all, or copies of those at the kept indices, so that the rest can be freed.
 func nullable(values []float64, keep []int) []*float64 {
-	if keep == nil {
-		out := make([]*float64, len(values))
-		for i := range values {
-			if values[i] == values[i] {
-				out[i] = &values[i]
-			}
+	if keep != nil {
+		kept := make([]float64, len(keep))
+		for k, i := range keep {
+			kept[k] = values[i]
 		}
-		return out
+		values = kept
 	}
-	out := make([]*float64, len(keep))
-	for k, i := range keep {
+	out := make([]*float64, len(values))
+	for i := range values {
 		if values[i] == values[i] {
-			out[k] = &values[i]
+			out[i] = &values[i]
 		}
 	}
 	return out

@@ -26,9 +26,9 @@ const maxRows = 5000
 // rows returns the episodes of all series by their beginning, then by series.
 func (o *outcome) rows() []row {
 	var rows []row
-	for _, v := range o.verdicts {
-		for _, e := range v.Episodes {
-			rows = append(rows, row{v, e})
+	for _, j := range o.judged {
+		for _, e := range j.episodes {
+			rows = append(rows, row{j, e})
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Began, b.Began) })
@@ -95,7 +95,7 @@ func (o *outcome) intervalFrames() data.Frames {
 			name = "label_" + name
 		}
 		taken[name] = true
-		frame.Fields = append(frame.Fields, data.NewField(name, nil, column(rows, func(r row) string { return r.Series.Labels.Get(label) })))
+		frame.Fields = append(frame.Fields, data.NewField(name, nil, column(rows, func(r row) string { return r.labels.Get(label) })))
 	}
 	frame.Meta = &data.FrameMeta{Type: data.FrameTypeTable, PreferredVisualization: data.VisTypeTable}
 	return data.Frames{frame}
@@ -113,7 +113,7 @@ func (o *outcome) reason(e detect.Episode) string {
 func labelNames(rows []row) []string {
 	names := map[string]bool{}
 	for _, r := range rows {
-		for _, l := range r.Series.Labels {
+		for _, l := range r.labels {
 			names[l.Name] = true
 		}
 	}
@@ -141,7 +141,7 @@ func (o *outcome) annotationFrames() data.Frames {
 			return message.Text(o.query.Lang, "plugin.annotation.title", "name", r.name, "direction", o.direction(r.Episode), "score", detect.Format(r.Peak))
 		})),
 		data.NewField("text", nil, column(rows, func(r row) string { return o.reason(r.Episode) })),
-		data.NewField("tags", nil, column(rows, func(r row) string { return tags(r.Series.Labels, r.Direction) })),
+		data.NewField("tags", nil, column(rows, func(r row) string { return tags(r.labels, r.Direction) })),
 		// 0: these are no annotations of Grafana's own, which could be edited.
 		data.NewField("id", nil, make([]int64, len(rows))),
 	)

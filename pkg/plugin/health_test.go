@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -50,9 +51,10 @@ func closed(t *testing.T) string {
 
 func TestHealthSaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
-	tlsServer := httptest.NewTLSServer(http.NotFoundHandler())
+	tlsServer := httptest.NewUnstartedServer(http.NotFoundHandler())
+	tlsServer.Config.ErrorLog = log.New(io.Discard, "", 0)
+	tlsServer.StartTLS()
 	t.Cleanup(tlsServer.Close)
-	tlsServer.Config.ErrorLog = nil
 	jsonKind := "application/json"
 	for _, tt := range []struct{ name, url, settings, want string }{
 		{"no URL", "", `{}`, "the data source has no URL"},

@@ -44,8 +44,8 @@ func (o *outcome) describe(frames data.Frames) {
 // tally counts the samples in each state over all series.
 func (o *outcome) tally() map[detect.State]tally {
 	out := map[detect.State]tally{}
-	for _, v := range o.verdicts {
-		for _, n := range v.Notices {
+	for _, j := range o.judged {
+		for _, n := range j.notices {
 			t := out[n.State]
 			t.series++
 			t.samples += n.Samples
@@ -69,10 +69,10 @@ type Custom struct {
 
 func (o *outcome) custom(states map[detect.State]tally) Custom {
 	c := Custom{
-		Step: o.query.Step.String(), Series: len(o.verdicts), SeriesAbsent: o.absent, SeriesCut: o.cut, States: map[string]int{},
+		Step: o.query.Step.String(), Series: len(o.judged), SeriesAbsent: o.absent, SeriesCut: o.cut, States: map[string]int{},
 		FitBytes: o.fits.Bytes, FitModels: o.fits.Models,
 	}
-	total := len(o.verdicts) * o.shown.N
+	total := len(o.judged) * o.shown.N
 	for st, t := range states {
 		c.States[st.String()] = t.samples
 		total -= t.samples
@@ -92,25 +92,25 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 		say(info, "future")
 	case len(o.answer.Set.Members) == 0:
 		say(info, "empty")
-	case len(o.verdicts) == 0:
+	case len(o.judged) == 0:
 		say(info, "nothing-now", "count", o.absent)
 	}
 	if o.cut > 0 {
-		say(warning, "cut", "shown", len(o.verdicts), "all", len(o.verdicts)+o.cut, "limit", o.request.Settings.MaxSeries)
+		say(warning, "cut", "shown", len(o.judged), "all", len(o.judged)+o.cut, "limit", o.request.Settings.MaxSeries)
 	}
 	for _, n := range o.answer.Notices {
 		out = append(out, data.Notice{Severity: warning, Text: promNotice(o.query.Lang, n)})
 	}
 	for _, st := range detect.States() {
 		t, ok := states[st]
-		if !ok || st == detect.Gap && float64(t.samples) < gapShare*float64(len(o.verdicts)*o.shown.N) {
+		if !ok || st == detect.Gap && float64(t.samples) < gapShare*float64(len(o.judged)*o.shown.N) {
 			continue
 		}
 		severity := info
 		if st == detect.HistoryGone || st == detect.TooShort {
 			severity = warning
 		}
-		say(severity, st.String(), "series", t.series, "all", len(o.verdicts), "samples", t.samples, "of", len(o.verdicts)*o.shown.N,
+		say(severity, st.String(), "series", t.series, "all", len(o.judged), "samples", t.samples, "of", len(o.judged)*o.shown.N,
 			"train", o.query.Train, "min_train", o.query.MinTrain, "horizon", o.query.policy.Horizon)
 	}
 	for _, w := range o.answer.Warnings {
@@ -132,8 +132,8 @@ func (o *outcome) stats() []data.QueryStat {
 	}
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return []data.QueryStat{
-		stat("series", float64(len(o.verdicts)), ""),
-		stat("judged", float64(len(o.verdicts)*o.shown.N), "short"),
+		stat("series", float64(len(o.judged)), ""),
+		stat("judged", float64(len(o.judged)*o.shown.N), "short"),
 		stat("fetched", float64(fetched), "short"),
 		stat("fits", float64(o.fits.Misses), ""),
 		stat("hits", float64(o.fits.Hits), ""),

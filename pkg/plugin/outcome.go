@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grafana/grafana-plugin-sdk-go/data"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/foreshock/foreshock/pkg/detect"
@@ -23,18 +24,21 @@ type outcome struct {
 	fetched series.Grid
 	answer  prom.Answer
 
-	verdicts []judged // of the series with samples in the shown range, sorted by labels
-	absent   int      // series without any
-	cut      int      // series beyond the cap
+	judged []judged // the series with samples in the shown range, sorted by labels
+	absent int      // series without any
+	cut    int      // series beyond the cap
 
 	asking, judging time.Duration
 	fits            detect.FitStats // what the cache did meanwhile
 }
 
-// judged is one series with its verdicts.
+// judged is what is kept of one series: the verdicts of a long range would fill the memory, so each output takes what it needs at once.
 type judged struct {
-	name string // what the legend shows
-	detect.Verdicts
+	name     string // what the legend shows
+	labels   series.Labels
+	episodes []detect.Episode
+	notices  []detect.Notice
+	frame    *data.Frame // of the outputs series and latest; nil when there is none
 }
 
 func (o *outcome) run(ctx context.Context) error {
@@ -85,8 +89,22 @@ func (o *outcome) choose() []series.Series {
 	return members
 }
 
+// frames returns the frames of the series that have one; empty when none has, since there is always a frame to carry the notices.
+func (o *outcome) frames(empty *data.Frame) data.Frames {
+	var frames data.Frames
+	for _, j := range o.judged {
+		if j.frame != nil {
+			frames = append(frames, j.frame)
+		}
+	}
+	if len(frames) == 0 {
+		frames = data.Frames{empty}
+	}
+	return frames
+}
+
 func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Series) error {
-	o.verdicts = make([]judged, len(members))
+	o.judged = make([]judged, len(members))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i, s := range members {
@@ -100,7 +118,18 @@ func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Se
 			if err != nil {
 				return fmt.Errorf("detector %s: %w", o.query.Detector, err)
 			}
-			o.verdicts[i] = judged{name: o.name(s.Labels), Verdicts: v}
+			kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices}
+			switch o.query.Output {
+			case outputSeries:
+				look := many(i)
+				if len(members) == 1 {
+					look = single
+				}
+				kept.frame = o.seriesFrame(kept.name, v, look)
+			case outputLatest:
+				kept.frame = latestFrame(kept.name, v)
+			}
+			o.judged[i] = kept
 			return nil
 		})
 	}

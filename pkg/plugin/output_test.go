@@ -61,7 +61,7 @@ func TestLatest(t *testing.T) {
 
 func TestThin(t *testing.T) {
 	t.Parallel()
-	short := judged{Verdicts: verdictsOf(make([]float64, thinAbove)...)}
+	short := verdictsOf(make([]float64, thinAbove)...)
 	if keep := thin(short, 100); keep != nil {
 		t.Errorf("%d samples were thinned to %d", thinAbove, len(keep))
 	}
@@ -76,7 +76,7 @@ func TestThin(t *testing.T) {
 	scores[777] = 1.5           // a single anomalous sample
 	scores[50_001] = -1         // the lowest of its stretch
 	scores[40_404] = math.NaN() // one sample is missing
-	v := judged{Verdicts: verdictsOf(scores...)}
+	v := verdictsOf(scores...)
 	for _, points := range []int64{0, 1, 1000, 43_200} {
 		keep := thin(v, points)
 		kept := map[int]bool{}
@@ -109,7 +109,7 @@ func TestThinnedValuesAreTheSame(t *testing.T) {
 	for i := range scores {
 		scores[i] = float64(i%97) / 100
 	}
-	v := judged{Verdicts: verdictsOf(scores...)}
+	v := verdictsOf(scores...)
 	keep := thin(v, 500)
 	values, at := nullable(v.Score, keep), times(v.Series.Grid, keep)
 	for k, i := range keep {

@@ -114,18 +114,21 @@ func (c cached) Range(ctx context.Context, expr string, grid series.Grid) (prom.
 	return c.blocks.Range(ctx, expr, grid, c.now().UnixMilli())
 }
 
-// history knows how far back the server's samples reach. It asks at most once in ten minutes; a server that does not tell is asked no
-// more often than one that does, and counts as reaching back without end.
+// history knows how far back the server's samples reach. It asks at most once in ten minutes; a server that does not tell counts as
+// reaching back without end.
 type history struct {
 	ask func(context.Context) (prom.Runtime, error)
 
 	mu        sync.Mutex
-	asked     time.Time
+	next      time.Time // when to ask again
 	retention time.Duration
 }
 
-// historyAge is how long an answer about retention is used: it changes with a restart of the server only.
-const historyAge = 10 * time.Minute
+const (
+	historyAge     = 10 * time.Minute // retention changes with a restart of the server only
+	historyRetry   = time.Minute      // after a failure
+	historyTimeout = 5 * time.Second  // queries wait for the answer
+)
 
 // start returns the earliest time (milliseconds) of which the server still has samples, 0 when it does not tell.
 func (h *history) start(ctx context.Context, now time.Time) int64 {
@@ -134,14 +137,16 @@ func (h *history) start(ctx context.Context, now time.Time) int64 {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.asked.IsZero() || now.Sub(h.asked) > historyAge {
-		info, err := h.ask(ctx)
-		if ctx.Err() != nil {
-			return 0
-		}
-		h.asked = now
-		if err == nil {
-			h.retention = info.Retention
+	if !now.Before(h.next) {
+		asking, cancel := context.WithTimeout(ctx, historyTimeout)
+		defer cancel()
+		info, err := h.ask(asking)
+		switch {
+		case ctx.Err() != nil: // says nothing about the server
+		case err != nil:
+			h.next = now.Add(historyRetry)
+		default:
+			h.next, h.retention = now.Add(historyAge), info.Retention
 		}
 	}
 	if h.retention <= 0 {

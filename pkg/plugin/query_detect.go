@@ -104,9 +104,9 @@ func (q *detectQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	var frames data.Frames
 	switch q.Output {
 	case outputSeries:
-		frames = out.seriesFrames()
+		frames = out.frames(data.NewFrame(""))
 	case outputLatest:
-		frames = out.latestFrames()
+		frames = out.frames(numeric(data.NewFrame("")))
 	case outputIntervals:
 		frames = out.intervalFrames()
 	case outputAnnotations:

@@ -1,11 +1,13 @@
 package plugin
 
+import "github.com/foreshock/foreshock/pkg/detect"
+
 // thinAbove is how many points of a series are sent as they are: what one Prometheus answer may hold, and more than any screen is wide.
 const thinAbove = 11_000
 
 // thin chooses which samples of a long series are sent, in order; nil means all. Every anomalous sample and both its neighbours stay, and
 // of each stretch of the range the smallest and largest value, the highest score, and the first gap. What stays is not changed.
-func thin(v judged, maxDataPoints int64) []int {
+func thin(v detect.Verdicts, maxDataPoints int64) []int {
 	n := v.Series.Grid.N
 	if n <= thinAbove {
 		return nil
@@ -32,7 +34,7 @@ func thin(v judged, maxDataPoints int64) []int {
 }
 
 // extremes marks the samples of [i, j) that its picture is made of.
-func extremes(v judged, keep []bool, i, j int) {
+func extremes(v detect.Verdicts, keep []bool, i, j int) {
 	low, high, top, gap := -1, -1, -1, -1
 	for ; i < j; i++ {
 		x := v.Series.Values[i]
