@@ -196,7 +196,7 @@ func TestMountsChange(t *testing.T) {
 	}
 	ch := make(chan prometheus.Metric, 1000)
 	for i := range 5 {
-		write(t, host.Proc+"/1/mountinfo", fmt.Sprintf("27 1 0:50 / /data%d rw - tmpfs tmpfs rw\n28 27 0:51 / /data%d ro - tmpfs tmpfs rw\n", i, i))
+		write(t, host.Proc+"/1/mountinfo", fmt.Sprintf("27 1 0:50 / /data%d rw - tmpfs none rw\n28 27 0:51 / /data%d ro - tmpfs none rw\n", i, i))
 		if err := fs.Update(t.Context(), ch); err != nil {
 			t.Fatal(err)
 		}
