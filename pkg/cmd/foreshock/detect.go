@@ -40,9 +40,9 @@ func (p program) addDetect(app *kingpin.Application) (string, command) {
 	d.judging.flags(p, cmd)
 	d.query.flags(p, cmd)
 	cmd.Flag("value", p.text("help.value")).PlaceHolder("COLUMN").StringsVar(&d.values)
-	cmd.Flag("time-unit", p.text("help.time-unit")).Default("auto").EnumVar(&d.unit, "auto", "s", "ms", "us", "ns")
+	cmd.Flag("time-unit", p.text("help.time-unit")).Default("auto").StringVar(&d.unit)
 	cmd.Flag("output", p.text("help.output")).Short('o').PlaceHolder("DIR").StringVar(&d.output)
-	cmd.Flag("format", p.text("help.format")).PlaceHolder("csv").EnumVar(&d.format, formats...)
+	cmd.Flag("format", p.text("help.format")).PlaceHolder("csv").StringVar(&d.format)
 	cmd.Flag("plot", p.text("help.plot")).PlaceHolder("FILE.png|svg").StringVar(&d.plot)
 	cmd.Flag("title", p.text("help.title")).StringVar(&d.title)
 	cmd.Flag("quiet", p.text("help.quiet")).Short('q').BoolVar(&d.quiet)
@@ -50,6 +50,11 @@ func (p program) addDetect(app *kingpin.Application) (string, command) {
 }
 
 func (d *detectCommand) run(ctx context.Context) error {
+	for i, f := range d.files {
+		if f == standardInput {
+			d.files[i] = "-"
+		}
+	}
 	if err := d.judging.read(); err != nil {
 		return err
 	}
@@ -77,6 +82,12 @@ func (d *detectCommand) run(ctx context.Context) error {
 
 // check reports flags that contradict each other.
 func (d *detectCommand) check() error {
+	if err := oneOf("--format", d.outFormat(), formats); err != nil {
+		return err
+	}
+	if err := oneOf("--time-unit", d.unit, unitNames); err != nil {
+		return err
+	}
 	switch {
 	case d.query.given() && len(d.files) > 0:
 		return badInputf("got files and --prometheus.url or --query, want either")
@@ -118,7 +129,7 @@ func (d *detectCommand) outFormat() string {
 // file judges one CSV file and writes its verdicts.
 func (d *detectCommand) file(ctx context.Context, name string, out *bufio.Writer) error {
 	step := d.rowStep()
-	t, err := readFile(name, d.stdin, csvOptions{unit: unitNames[d.unit], values: d.values, step: step})
+	t, err := readFile(name, d.stdin, csvOptions{unit: timeUnits[d.unit], values: d.values, step: step})
 	if err != nil {
 		return err
 	}

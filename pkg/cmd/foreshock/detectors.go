@@ -24,7 +24,7 @@ func (p program) addDetectors(app *kingpin.Application) (string, command) {
 	d := &detectorsCommand{program: p}
 	cmd := app.Command("detectors", p.text("help.detectors"))
 	cmd.Arg("name", p.text("help.detectors.name")).StringVar(&d.name)
-	cmd.Flag("format", p.text("help.detectors.format")).Default("table").EnumVar(&d.format, "table", "json")
+	cmd.Flag("format", p.text("help.detectors.format")).Default("table").StringVar(&d.format)
 	return cmd.FullCommand(), d.run
 }
 
@@ -38,6 +38,9 @@ type described struct {
 }
 
 func (d *detectorsCommand) run(context.Context) error {
+	if err := oneOf("--format", d.format, []string{"table", "json"}); err != nil {
+		return err
+	}
 	names := detect.Detectors.Names()
 	if d.name != "" {
 		names = []string{d.name}

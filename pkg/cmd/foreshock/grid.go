@@ -115,9 +115,9 @@ func lay(t *table, step int64) (*laid, error) {
 // fill writes the samples to their places.
 func (l *laid) fill(t *table) {
 	taken := make([]bool, l.set.Grid.N)
-	var stamps []int64 // of what is in a place; only needed where rows may come late
+	var stamps []int64 // of the sample in a place; only needed where rows may come late
 	if !l.sorted {
-		stamps = make([]int64, l.set.Grid.N)
+		stamps = slices.Repeat([]int64{math.MinInt64}, l.set.Grid.N)
 	}
 	step := l.set.Grid.Step
 	for i := range t.n {
@@ -126,18 +126,15 @@ func (l *laid) fill(t *table) {
 		if (at-l.phase)%step != 0 {
 			l.irregular++
 		}
-		first := !taken[k]
-		if !first {
+		if taken[k] {
 			l.shared++
 		}
 		taken[k] = true
+		if t.gap(i) || stamps != nil && at < stamps[k] {
+			continue
+		}
 		if stamps != nil {
-			if !first && at < stamps[k] {
-				continue
-			}
-			if !t.gap(i) || first {
-				stamps[k] = at
-			}
+			stamps[k] = at
 		}
 		for c := range l.set.Members {
 			if x := t.value(i, c); !math.IsNaN(x) {

@@ -16,6 +16,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -53,7 +54,7 @@ func (p program) run(ctx context.Context, args []string) int {
 	app.Terminate(func(int) { panic(errEnded) })
 	app.Version(version.Print("foreshock"))
 	app.VersionFlag.Short('V')
-	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Enum("en", "zh-Hans")
+	lang := app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
 
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addDetectors, p.addScore, p.addCheck} {
@@ -65,18 +66,35 @@ func (p program) run(ctx context.Context, args []string) int {
 		app.Usage(args)
 		return 2
 	}
-	name, err := parse(app, args)
+	name, err := parse(app, marked(args))
 	if errors.Is(err, errEnded) {
 		return 0
 	}
 	if err != nil {
 		return p.fail(badInputf("%w (%s)", err, p.text("try", "command", strings.TrimSpace("foreshock "+firstCommand(args, commands)+" --help"))))
 	}
+	if err := oneOf("--lang", *lang, message.Languages()); err != nil {
+		return p.fail(err)
+	}
 	return p.fail(commands[name](ctx))
 }
 
 // errEnded is how --help and --version come back from within kingpin, which wants to exit the process.
 var errEnded = errors.New("ended")
+
+// standardInput stands for the argument "-", of which kingpin makes the empty one.
+const standardInput = "\x00-"
+
+// marked returns the arguments with every "-" replaced.
+func marked(args []string) []string {
+	args = slices.Clone(args)
+	for i, a := range args {
+		if a == "-" {
+			args[i] = standardInput
+		}
+	}
+	return args
+}
 
 func parse(app *kingpin.Application, args []string) (name string, err error) {
 	defer func() {
@@ -133,6 +151,14 @@ func (p program) language(args []string) string {
 // text returns a text of the command line's catalogue.
 func (p program) text(key string, args ...any) string {
 	return message.Text(p.lang, "cli."+key, args...)
+}
+
+// oneOf refuses what is not among the allowed values of a flag.
+func oneOf(flag, value string, allowed []string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return badInputf("%s: got %q, want one of %s", flag, value, strings.Join(allowed, ", "))
 }
 
 // note prints a line for people.

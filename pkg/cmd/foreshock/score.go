@@ -49,8 +49,8 @@ func (p program) addScore(app *kingpin.Application) (string, command) {
 	cmd.Flag("concurrency", p.text("help.concurrency")).Default("4").IntVar(&s.concurrency)
 	cmd.Flag("fits.bytes", p.text("help.fits.bytes")).Default("128MB").BytesVar(&s.fits)
 	cmd.Flag("blocks.bytes", p.text("help.blocks.bytes")).Default("1GB").BytesVar(&s.blocks)
-	cmd.Flag("log.level", p.text("help.log.level")).Default("info").EnumVar(&s.logLevel, "debug", "info", "warn", "error")
-	cmd.Flag("log.format", p.text("help.log.format")).Default("logfmt").EnumVar(&s.logFormat, "logfmt", "json")
+	cmd.Flag("log.level", p.text("help.log.level")).Default("info").StringVar(&s.logLevel)
+	cmd.Flag("log.format", p.text("help.log.format")).Default("logfmt").StringVar(&s.logFormat)
 	cmd.Flag("once", p.text("help.once")).BoolVar(&s.once)
 	return cmd.FullCommand(), s.run
 }
@@ -71,6 +71,12 @@ func (s *scoreCommand) run(ctx context.Context) error {
 	shard, err := scorer.ParseShard(s.shard)
 	if err != nil {
 		return badInputf("--%w", err)
+	}
+	if err := oneOf("--log.level", s.logLevel, []string{"debug", "info", "warn", "error"}); err != nil {
+		return err
+	}
+	if err := oneOf("--log.format", s.logFormat, []string{"logfmt", "json"}); err != nil {
+		return err
 	}
 	if s.concurrency < 1 {
 		return badInputf("--concurrency: got %d, want at least 1", s.concurrency)

@@ -12,15 +12,18 @@ type unit int64
 
 // The units, as the number that makes one millisecond (positive) or milliseconds in one (negative).
 const (
-	unitAuto   unit = 0
-	seconds    unit = -1000
-	millis     unit = 1
-	micros     unit = 1_000
-	nanos      unit = 1_000_000
-	outOfRange      = int64(math.MaxInt64)
+	unitAuto unit = 0
+	seconds  unit = -1000
+	millis   unit = 1
+	micros   unit = 1_000
+	nanos    unit = 1_000_000
 )
 
-var unitNames = map[string]unit{"auto": unitAuto, "s": seconds, "ms": millis, "us": micros, "ns": nanos}
+// unitNames are the values of --time-unit, and timeUnits what they mean.
+var (
+	unitNames = []string{"auto", "s", "ms", "us", "ns"}
+	timeUnits = map[string]unit{"auto": unitAuto, "s": seconds, "ms": millis, "us": micros, "ns": nanos}
+)
 
 // lastTime is the largest time that is read, the end of the year 9999, and firstTime its mirror: far enough for any data, near enough that
 // no arithmetic on grids can overflow.
