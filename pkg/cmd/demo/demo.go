@@ -7,8 +7,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // demo is one run.
@@ -131,23 +134,27 @@ func (d *demo) show(ctx context.Context) error {
 	go func() { defer close(collected); d.collect(collecting) }()
 	defer func() { stop(); <-collected }()
 
-	other := make(chan error, 1)
-	go func() { other <- d.followHost(ctx, host) }()
-	err := d.latencyChain().follow(ctx, d.story, d.options.timeout)
-	if drawing := d.drawPicture(ctx, victim); drawing == nil {
+	// The plugin and the host's alert are followed beside the main chain; a break of any of them counts.
+	chains := []func() error{
+		func() error { return d.latencyChain().follow(ctx, d.story, d.options.timeout) },
+		func() error { return d.pluginChain().follow(ctx, d.story, d.options.timeout) },
+		func() error { return d.followHost(ctx, host) },
+	}
+	errs := make([]error, len(chains))
+	var all sync.WaitGroup
+	for i, c := range chains {
+		all.Go(func() { errs[i] = c() })
+	}
+	all.Wait()
+	if ctx.Err() != nil {
+		return errStopped
+	}
+	if err := d.drawPicture(ctx, victim); err != nil {
+		errs = append(errs, fmt.Errorf("drawing the picture: %w", err))
+	} else {
 		d.story.say("Picture: %s", absolute(d.options.output))
-	} else if err == nil && ctx.Err() == nil {
-		err = fmt.Errorf("drawing the picture: %w", drawing)
 	}
-	if err != nil {
-		<-other
-		return err
-	}
-	if err := <-other; err != nil {
-		return err
-	}
-	d.story.say("The alert was handled: %s after the fault.", time.Since(d.story.injected).Round(100*time.Millisecond))
-	return nil
+	return errors.Join(errs...)
 }
 
 // inject makes the victim slow and the host busy.
@@ -178,42 +185,44 @@ func (d *demo) collect(ctx context.Context) {
 			return
 		case n := <-d.stack.inbox.got:
 			d.told.add(n)
-			d.story.event(n.at, "message", "%s: %s", n.What, n.Subject)
+			if n.What != cases.WhatOpened {
+				d.story.event(n.at, "notification", "received: %q", n.Subject)
+			}
 		}
 	}
 }
 
-// latencyChain is the way of the victim's alert. The plugin is asked beside it: it judges by itself, as it does for a panel or a Grafana rule.
+// latencyChain is the way of the victim's alert.
 func (d *demo) latencyChain() *chain {
 	links := []*link{
 		{
 			where: "scorer", missing: "the scorer published no score of 1 or more for " + victim, hint: d.lastOf(d.stack.scorer),
-			look: func(ctx context.Context) (string, bool, error) {
+			look: func(ctx context.Context) (sighting, bool, error) {
 				x, found, err := d.score(ctx, "foreshock_score")
-				return fmt.Sprintf("foreshock_score %.1f: the first sample that is not ordinary", x), found && x >= 1, err
+				return sighting{detail: fmt.Sprintf("foreshock_score %.1f: the first sample that is not ordinary", x)}, found && x >= 1, err
 			},
 		}, {
 			where: "scorer", missing: "the scorer's policy confirmed no anomaly of " + victim, hint: d.lastOf(d.stack.scorer),
-			look: func(ctx context.Context) (string, bool, error) {
+			look: func(ctx context.Context) (sighting, bool, error) {
 				x, found, err := d.score(ctx, "foreshock_anomalous")
-				return "foreshock_anomalous 1: confirmed by 2 of 3 samples", found && x == 1, err
+				return sighting{detail: "foreshock_anomalous 1: confirmed by 2 of 3 samples"}, found && x == 1, err
 			},
-		}, {
-			where: "plugin", missing: "the plugin found no anomaly of " + victim, look: d.pluginSays,
 		},
 	}
-	return &chain{
-		name: "the latency of " + victim, every: 250 * time.Millisecond,
-		links: append(links, d.alertLinks(target{"ShopLatencyAnomaly", "service", victim})...),
-	}
+	return &chain{"the latency of " + victim, append(links, d.alertLinks(target{"ShopLatencyAnomaly", "service", victim})...)}
+}
+
+// pluginChain is the verdict of the plugin, which judges by itself, as it does for a panel or a rule of Grafana.
+func (d *demo) pluginChain() *chain {
+	return &chain{"the plugin's verdict", []*link{{where: "plugin", missing: "the plugin found no anomaly of " + victim, look: d.pluginSays}}}
 }
 
 // pluginSays asks the plugin for the newest score, as an alert rule of Grafana does, but not more often than every two seconds.
-func (d *demo) pluginSays(ctx context.Context) (string, bool, error) {
+func (d *demo) pluginSays(ctx context.Context) (sighting, bool, error) {
 	now := time.Now()
 	frames, err := d.stack.plugin.query(ctx, detectQuery("latest"), now.Add(-10*time.Minute), now, 43_200)
 	if err != nil {
-		return "", false, err
+		return sighting{}, false, err
 	}
 	for _, f := range frames {
 		for _, field := range f.Fields {
@@ -221,7 +230,7 @@ func (d *demo) pluginSays(ctx context.Context) (string, bool, error) {
 				continue
 			}
 			if x, err := field.NullableFloatAt(0); err == nil && x != nil && *x >= 1 {
-				return fmt.Sprintf("says the same over Grafana's protocol: score %.1f, anomalous", *x), true, nil
+				return sighting{detail: fmt.Sprintf("says the same over Grafana's protocol: score %.1f, anomalous", *x)}, true, nil
 			}
 		}
 	}
@@ -229,7 +238,7 @@ func (d *demo) pluginSays(ctx context.Context) (string, bool, error) {
 	case <-ctx.Done():
 	case <-time.After(patience):
 	}
-	return "", false, nil
+	return sighting{}, false, nil
 }
 
 // hostChain is the way of the host's alert, nil where it cannot be seen: no CPU is burnt, or the rule fires before.
@@ -242,7 +251,7 @@ func (d *demo) hostChain(ctx context.Context) *chain {
 		d.story.say("This machine is busy already: its rule HostHighCpu fires before the fault, so nothing is to be learnt from burning CPU.")
 		return nil
 	}
-	return &chain{name: "the busy host", every: 500 * time.Millisecond, links: d.alertLinks(t)}
+	return &chain{"the busy host", d.alertLinks(t)}
 }
 
 // followHost follows the host's alert. That its rule does not fire is no break: in a container the host may be much larger than what may be burnt.
@@ -274,9 +283,12 @@ func (d *demo) stay(ctx context.Context) error {
 	}
 	d.grafana.tell(d.story)
 	d.story.say("")
+	collecting := make(chan struct{})
+	go func() { defer close(collecting); d.collect(ctx) }()
+	defer func() { <-collecting }()
 	over := time.NewTimer(time.Until(d.story.injected.Add(d.options.faultTime)))
 	defer over.Stop()
-	go d.collect(ctx)
+	redraw := make(<-chan time.Time)
 	for {
 		select {
 		case <-ctx.Done():
@@ -285,9 +297,18 @@ func (d *demo) stay(ctx context.Context) error {
 		case <-over.C:
 			s.shop.slow(victim, 1, time.Now())
 			d.story.event(time.Now(), "fault", "over: %s is as before", victim)
+			redraw = time.After(recovery)
+		case <-redraw:
+			if err := d.drawPicture(ctx, victim); err != nil {
+				return fmt.Errorf("drawing the picture: %w", err)
+			}
+			d.story.say("Picture, with the recovery: %s", absolute(d.options.output))
 		}
 	}
 }
+
+// recovery is how long after the end of the fault the picture is drawn again: the window of the rate has passed, and the quiet samples too.
+const recovery = 2 * time.Minute
 
 func absolute(path string) string {
 	if a, err := filepath.Abs(path); err == nil {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -33,20 +32,22 @@ func (d *demo) alertLinks(t target) []*link {
 	return []*link{
 		{
 			where: "Prometheus", missing: "no alert " + t.alertname + " fires in Prometheus", hint: d.lastOf(s.scorer),
-			look: func(ctx context.Context) (string, bool, error) { return prometheusFires(ctx, s.prometheus.URL(), t) },
+			look: func(ctx context.Context) (sighting, bool, error) { return prometheusFires(ctx, s.prometheus.URL(), t) },
 		}, {
 			where: "Alertmanager", missing: "the alert fires in Prometheus, but is not in Alertmanager",
-			look: func(ctx context.Context) (string, bool, error) { return alertmanagerHas(ctx, s.alertmanager.URL(), t) },
+			look: func(ctx context.Context) (sighting, bool, error) {
+				return alertmanagerHas(ctx, s.alertmanager.URL(), t)
+			},
 		}, {
 			where: "webhook", missing: "Alertmanager has the alert, but delivered none of it to the webhook",
 			hint: func() string { return "Alertmanager says: " + s.alertLog.last() },
-			look: func(ctx context.Context) (string, bool, error) { return webhookTook(ctx, s.webhookURL(""), t) },
+			look: func(ctx context.Context) (sighting, bool, error) { return webhookTook(ctx, s.webhookURL(""), t) },
 		}, {
 			where: "case", missing: "the webhook took the delivery, but has no case of it", hint: d.lastOf(s.webhook),
-			look: func(ctx context.Context) (string, bool, error) { return caseOf(ctx, s.webhookURL(""), t) },
+			look: func(ctx context.Context) (sighting, bool, error) { return caseOf(ctx, s.webhookURL(""), t) },
 		}, {
 			where: "notification", missing: "the case is there, but nobody was told", hint: d.lastOf(s.webhook),
-			look: func(context.Context) (string, bool, error) { detail, ok := d.told.about(t); return detail, ok, nil },
+			look: func(context.Context) (sighting, bool, error) { n, ok := d.told.about(t); return n, ok, nil },
 		},
 	}
 }
@@ -91,7 +92,7 @@ func fetch(ctx context.Context, url string) (io.ReadCloser, error) {
 	return resp.Body, nil
 }
 
-func prometheusFires(ctx context.Context, base string, t target) (string, bool, error) {
+func prometheusFires(ctx context.Context, base string, t target) (sighting, bool, error) {
 	var answer struct {
 		Data struct {
 			Alerts []struct {
@@ -102,56 +103,56 @@ func prometheusFires(ctx context.Context, base string, t target) (string, bool, 
 		}
 	}
 	if err := getJSON(ctx, base+"/api/v1/alerts", &answer); err != nil {
-		return "", false, err
+		return sighting{}, false, err
 	}
 	for _, a := range answer.Data.Alerts {
 		if a.State == "firing" && t.matches(a.Labels) {
-			return fmt.Sprintf("alert %s fires: %s %s", t.alertname, a.Annotations["summary"], a.Annotations["description"]), true, nil
+			return sighting{detail: strings.TrimSpace(fmt.Sprintf("alert %s fires: %s %s", t.alertname, a.Annotations["summary"], a.Annotations["description"]))}, true, nil
 		}
 	}
-	return "", false, nil
+	return sighting{}, false, nil
 }
 
-func alertmanagerHas(ctx context.Context, base string, t target) (string, bool, error) {
+func alertmanagerHas(ctx context.Context, base string, t target) (sighting, bool, error) {
 	var alerts []struct {
 		Labels    map[string]string
 		Receivers []struct{ Name string }
 	}
 	if err := getJSON(ctx, base+"/api/v2/alerts?filter="+url.QueryEscape("alertname="+t.alertname), &alerts); err != nil {
-		return "", false, err
+		return sighting{}, false, err
 	}
 	for _, a := range alerts {
 		if t.matches(a.Labels) && len(a.Receivers) > 0 {
-			return "has the alert, for receiver " + a.Receivers[0].Name, true, nil
+			return sighting{detail: "has the alert, for receiver " + a.Receivers[0].Name}, true, nil
 		}
 	}
-	return "", false, nil
+	return sighting{}, false, nil
 }
 
-func webhookTook(ctx context.Context, base string, t target) (string, bool, error) {
+func webhookTook(ctx context.Context, base string, t target) (sighting, bool, error) {
 	var answer struct{ Deliveries []cases.DeliveryInfo }
 	if err := getJSON(ctx, base+"/api/v1/deliveries", &answer); err != nil {
-		return "", false, err
+		return sighting{}, false, err
 	}
 	for _, x := range answer.Deliveries {
 		if strings.Contains(x.GroupKey, fmt.Sprintf("alertname=%q", t.alertname)) && strings.Contains(x.GroupKey, fmt.Sprintf("%s=%q", t.label, t.value)) {
-			return fmt.Sprintf("delivery %s is durable: %d alert(s), %d bytes", x.ID, x.Alerts, x.RawSize), true, nil
+			return sighting{fmt.Sprintf("delivery %s is durable: %d alert(s), %d bytes", x.ID, x.Alerts, x.RawSize), x.Received}, true, nil
 		}
 	}
-	return "", false, nil
+	return sighting{}, false, nil
 }
 
-func caseOf(ctx context.Context, base string, t target) (string, bool, error) {
+func caseOf(ctx context.Context, base string, t target) (sighting, bool, error) {
 	var answer struct{ Cases []cases.Case }
 	if err := getJSON(ctx, base+"/api/v1/cases?state=all", &answer); err != nil {
-		return "", false, err
+		return sighting{}, false, err
 	}
 	for _, c := range answer.Cases {
 		if t.matches(c.Labels) {
-			return fmt.Sprintf("%s %s %q (%s)", c.ID, c.Grade, c.Title, c.GradeReason), true, nil
+			return sighting{fmt.Sprintf("%s %s %q (%s)", c.ID, c.Grade, c.Title, c.GradeReason), c.OpenedAt}, true, nil
 		}
 	}
-	return "", false, nil
+	return sighting{}, false, nil
 }
 
 // scorerSays reads one published series of the scorer itself: that of a rule and a service.
@@ -196,13 +197,13 @@ func (t *told) add(n notice) {
 }
 
 // about is the first notification that a case of this alert was opened.
-func (t *told) about(x target) (string, bool) {
+func (t *told) about(x target) (sighting, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, n := range t.all {
-		if n.What != cases.WhatResolved && x.matches(n.Case.Labels) {
-			return fmt.Sprintf("%q received after %s at attempt %d", n.Subject, n.at.Sub(n.At).Round(time.Millisecond), n.Attempt), true
+		if n.What == cases.WhatOpened && x.matches(n.Case.Labels) {
+			return sighting{fmt.Sprintf("received: %q", n.Subject), n.at}, true
 		}
 	}
-	return "", false
+	return sighting{}, false
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
-// pictureSpan is what the picture shows: enough of the ordinary to see that the fault is none of it.
-const pictureSpan = 40 * time.Minute
+// pictureSpan is what the picture shows from before the fault: enough of the ordinary to see that the fault is none of it.
+const pictureSpan = 20 * time.Minute
 
 // detectQuery is the query of the plugin that says the same as the scorer's rule shop-latency.
 func detectQuery(output string) string {
@@ -27,7 +27,8 @@ func detectQuery(output string) string {
 // drawPicture asks the plugin for the verdicts on one service and draws them.
 func (d *demo) drawPicture(ctx context.Context, service string) error {
 	now := time.Now()
-	frames, err := d.stack.plugin.query(ctx, detectQuery("series"), now.Add(-pictureSpan), now, 10_000)
+	from := d.story.injected.Add(-pictureSpan)
+	frames, err := d.stack.plugin.query(ctx, detectQuery("series"), from, now, 10_000)
 	if err != nil {
 		return err
 	}
