@@ -99,7 +99,6 @@ const (
 	GiveUp  ActionTrigger = "give_up" // the attempt failed, no other is allowed
 	Lose    ActionTrigger = "lose"    // the lease ran out, or the process restarted
 	Cancel  ActionTrigger = "cancel"  // no longer wanted
-	Revive  ActionTrigger = "revive"  // a person sends it again
 )
 
 // ActionTransition is one row of the action table.
@@ -122,7 +121,6 @@ func ActionTable() []ActionTransition {
 		{Retry, Cancel, Done},
 		{Unknown, Claim, Running},
 		{Unknown, Cancel, Done},
-		{Dead, Revive, Due},
 	}
 }
 

@@ -56,9 +56,10 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 }
 
 // dsn names the file and its settings: write-ahead log, a commit is on disk
-// before it returns, and a lock is waited for.
+// before it returns, a lock is waited for, and what a savepoint needs stays in
+// memory.
 func dsn(path string, readOnly bool) string {
-	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "cache_size(-32000)"}}
+	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "cache_size(-32000)", "temp_store(MEMORY)"}}
 	if readOnly {
 		q.Set("mode", "ro")
 	} else {
