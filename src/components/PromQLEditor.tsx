@@ -20,6 +20,7 @@ const OPTIONS: monacoTypes.editor.IStandaloneEditorConstructionOptions = {
   contextmenu: false,
   fixedOverflowWidgets: true, // dashboards clip what hangs over
   folding: false,
+  guides: { indentation: false },
   fontSize: 14,
   lineDecorationsWidth: 8,
   lineNumbers: 'off',
@@ -97,7 +98,6 @@ function fit(editor: MonacoEditor, box: HTMLDivElement | null): void {
     const height = editor.getContentHeight();
     box.style.height = `${height + 2}px`;
     editor.layout({ width: box.clientWidth, height });
-    editor.setScrollTop(0); // it was scrolled while it was too low
   }
 }
 
@@ -134,11 +134,11 @@ function item(
 ): monacoTypes.languages.CompletionItem {
   const { CompletionItemKind, CompletionItemInsertTextRule } = monaco.languages;
   const kinds = {
-    metric: CompletionItemKind.Constructor,
+    metric: CompletionItemKind.Field,
     function: CompletionItemKind.Function,
     aggregation: CompletionItemKind.Function,
     keyword: CompletionItemKind.Keyword,
-    label: CompletionItemKind.Field,
+    label: CompletionItemKind.Property,
     value: CompletionItemKind.Value,
     range: CompletionItemKind.Unit,
     variable: CompletionItemKind.Variable,

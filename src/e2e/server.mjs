@@ -8,10 +8,12 @@ export const root = path.resolve(import.meta.dirname, '../..');
 const harness = path.join(import.meta.dirname, 'harness');
 const dist = path.join(root, 'dist');
 const images = path.join(root, 'node_modules/@grafana/ui/dist/public');
+const monaco = path.join(root, 'node_modules/monaco-editor/min');
 const fixture = path.join(root, 'pkg/plugin/testdata/descriptors.json');
 
 const TYPES = {
   '.html': 'text/html',
+  '.css': 'text/css',
   '.js': 'text/javascript',
   '.json': 'application/json',
   '.svg': 'image/svg+xml',
@@ -52,15 +54,16 @@ const SMALL = {
     'export const createHotContext = () => ({ accept() {}, prune() {} }); export const updateStyle = () => {}; export const removeStyle = () => {}; export const injectQuery = (url) => url;',
 };
 
+/** Addresses that stand for folders. */
+const FOLDERS = { '/plugin/': dist, '/public/build/': images, '/monaco/': monaco };
+
 /** The file that an address stands for, or undefined. */
 function fileOf(pathname) {
   if (pathname === '/') {
     return path.join(harness, 'index.html');
   }
-  if (pathname.startsWith('/plugin/')) {
-    return path.join(dist, pathname.slice('/plugin/'.length));
-  }
-  return pathname.startsWith('/public/build/') ? path.join(images, pathname.slice('/public/build/'.length)) : undefined;
+  const prefix = Object.keys(FOLDERS).find((start) => pathname.startsWith(start));
+  return prefix ? path.join(FOLDERS[prefix], pathname.slice(prefix.length)) : undefined;
 }
 
 function send(response, status, type, body) {
