@@ -208,9 +208,9 @@ func (s *scanner) head(result func() error) (head, error) {
 		case "message": // gateways
 			err = s.gatewayMessage(&h)
 		case "warnings":
-			h.remarks.warnings, err = s.texts()
+			err = s.texts(&h.remarks.warnings)
 		case "infos":
-			h.remarks.infos, err = s.texts()
+			err = s.texts(&h.remarks.infos)
 		case "isPartial": // VictoriaMetrics: a node did not answer
 			var c byte
 			if c, err = s.peek(); err == nil && c == 't' {
@@ -264,22 +264,20 @@ func (s *scanner) data(h *head, result func() error) error {
 	})
 }
 
-// texts reads an array of strings, or null, and keeps the first few.
-func (s *scanner) texts() ([]string, error) {
+// texts adds an array of strings, or null, to a list of remarks.
+func (s *scanner) texts(to *[]string) error {
 	if c, err := s.peek(); err != nil {
-		return nil, err
+		return err
 	} else if c == 'n' {
-		return nil, s.word("null")
+		return s.word("null")
 	}
-	var out []string
-	err := s.array(func() error {
+	return s.array(func() error {
 		b, err := s.str()
-		if err == nil && len(out) < maxRemarks {
-			out = appendNew(out, strings.ToValidUTF8(string(b[:min(len(b), maxMessage)]), ""))
+		if err == nil && len(*to) < maxRemarks {
+			*to = appendNew(*to, strings.ToValidUTF8(string(b[:min(len(b), maxMessage)]), ""))
 		}
 		return err
 	})
-	return out, err
 }
 
 // labels reads an object of strings.

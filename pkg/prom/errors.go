@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -129,7 +130,7 @@ var title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`)
 // excerpt is the title of an HTML page, or the first line of plain text.
 func (c *Client) excerpt(resp *http.Response, body string) string {
 	if m := title.FindStringSubmatch(body); m != nil {
-		return fmt.Sprintf(", a page titled %q", c.clean(m[1]))
+		return fmt.Sprintf(", a page titled %q", c.clean(html.UnescapeString(m[1])))
 	}
 	kind := resp.Header.Get("Content-Type")
 	if strings.HasPrefix(kind, "text/plain") {

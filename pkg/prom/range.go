@@ -124,8 +124,7 @@ func (d *matrixDecoder) element() error {
 		case "values":
 			early, err = d.values(labels)
 		case "histograms":
-			histogram = true
-			err = d.skip()
+			err = d.array(func() error { histogram = true; return d.skip() })
 		default:
 			err = d.skip()
 		}
