@@ -103,7 +103,7 @@ func start(t testing.TB, url, jsonData string) *driver {
 }
 
 func (d *driver) context() backend.PluginContext {
-	return backend.PluginContext{OrgID: 1, PluginID: "foreshock-anomaly-datasource", DataSourceInstanceSettings: &d.settings}
+	return backend.PluginContext{PluginID: "foreshock-anomaly-datasource", DataSourceInstanceSettings: &d.settings}
 }
 
 func (d *driver) query(ctx context.Context, headers map[string]string, queries ...backend.DataQuery) (*backend.QueryDataResponse, error) {
@@ -170,7 +170,7 @@ func TestBinaryHealthAndResources(t *testing.T) {
 	if code, body := d.get(t, "metrics?prefix=nab&limit=2"); code != 200 || !strings.Contains(body, `{"name":"nab_bucket","type":"histogram","help":"Numenta."}`) {
 		t.Errorf("metrics: %d %s", code, body)
 	}
-	if code, body := d.get(t, "labels?strat=1"); code != 400 || body != `{"error":"unknown parameter \"strat\": want one of start, end, limit"}` {
+	if code, body := d.get(t, "labels?begin=1"); code != 400 || body != `{"error":"unknown parameter \"begin\": want one of start, end, limit"}` {
 		t.Errorf("mistaken parameter: %d %s", code, body)
 	}
 }

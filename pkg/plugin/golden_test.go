@@ -26,7 +26,7 @@ const minute = int64(60_000)
 func story() map[string][]series.Series {
 	end := series.Floor(goldenNow.UnixMilli(), minute)
 	grid := series.GridOver(end-120*minute, end, minute)
-	make := func(name string, value func(ago int) float64) series.Series {
+	of := func(name string, value func(ago int) float64) series.Series {
 		s := series.New(series.FromMap(map[string]string{"__name__": "load", "service": name, "zone": "a,b"}), grid)
 		for i := range s.Values {
 			s.Values[i] = value(grid.N - 1 - i)
@@ -36,13 +36,13 @@ func story() map[string][]series.Series {
 	calm := func(ago int) float64 { return 100 + float64(ago%3) - 1 }
 	return map[string][]series.Series{
 		"load": {
-			make("api", func(ago int) float64 {
+			of("api", func(ago int) float64 {
 				if ago <= 12 && ago >= 9 { // four samples far above
 					return 140
 				}
 				return calm(ago)
 			}),
-			make("db", func(ago int) float64 {
+			of("db", func(ago int) float64 {
 				switch {
 				case ago == 15: // a sample is missing
 					return math.NaN()
@@ -53,20 +53,20 @@ func story() map[string][]series.Series {
 				}
 				return calm(ago)
 			}),
-			make("gone", func(ago int) float64 {
+			of("gone", func(ago int) float64 {
 				if ago < 40 {
 					return math.NaN()
 				}
 				return calm(ago)
 			}),
-			make("young", func(ago int) float64 {
+			of("young", func(ago int) float64 {
 				if ago > 12 {
 					return math.NaN()
 				}
 				return calm(ago)
 			}),
 		},
-		"api": {make("api", func(ago int) float64 {
+		"api": {of("api", func(ago int) float64 {
 			if ago <= 12 && ago >= 9 {
 				return 140
 			}
@@ -98,7 +98,10 @@ func TestGolden(t *testing.T) {
 		{"series_single", map[string]any{"expr": "api", "legend": ""}, &recorded{sets: story()}},
 		{"series_empty", map[string]any{"expr": "nothing"}, &recorded{}},
 		{"series_notices", map[string]any{"lang": "zh-Hans"}, &recorded{sets: story(), warnings: []string{"partial answer"}, notices: []prom.Notice{
-			{Kind: prom.NoticeHistoryChanged, Text: "history changed"}, {Kind: prom.NoticeSeriesCut, Count: 4, Text: "cut"}, {Kind: "new kind", Text: "As it says itself."}}}},
+			{Kind: prom.NoticeHistoryChanged, Text: "history changed"},
+			{Kind: prom.NoticeSeriesCut, Count: 4, Text: "cut"},
+			{Kind: "new kind", Text: "As it says itself."},
+		}}},
 		{"latest", map[string]any{"output": "latest"}, &recorded{sets: story()}},
 		{"latest_empty", map[string]any{"output": "latest", "expr": "nothing"}, &recorded{}},
 		{"intervals", map[string]any{"output": "intervals"}, &recorded{sets: story()}},

@@ -105,7 +105,7 @@ func tied(e parser.Expr) bool {
 func FuzzRefuse(f *testing.F) {
 	for _, seed := range []string{
 		"x @ start()", "x offset -5m", `x{offset="-5m"} offset 5m`, "rate(x[5m] offset -1m) # c", "`a` + '\\'' + \"\\\"\"", "sum by (offset) (offset) offset -5m",
-		"x @ end() offset 5m", "offset offset -5m", "offset - 5m", "x offset 5", "x offset -0", "max_over_time(x[1h:] @ end())", "{'a b'} offset -1m", "start", "end @ 3", "x or offset -1",
+		"x @ end() offset 5m", "offset" + " offset -5m", "offset - 5m", "x offset 5", "x offset -0", "max_over_time(x[1h:] @ end())", "{'a b'} offset -1m", "start", "end @ 3", "x or offset -1",
 		"x * on (a) group_left (b) y offset -1h", "x == bool offset - 5", `x{a="b" # "` + "\n" + `} offset -5m`,
 	} {
 		f.Add(seed)
