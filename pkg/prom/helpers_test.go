@@ -1,14 +1,18 @@
 package prom
 
 import (
-	"context"
-	"errors"
 	"math"
 	"strings"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func contains(err error, part string) bool { return err != nil && strings.Contains(err.Error(), part) }
+// base is a time on all steps used here.
+const base = int64(1_789_344_000_000)
 
-func isCanceled(err error) bool { return errors.Is(err, context.Canceled) }
+var setOptions = cmp.Options{cmpopts.EquateNaNs(), cmpopts.EquateEmpty()}
 
 var inf = math.Inf(1)
+
+func contains(err error, part string) bool { return err != nil && strings.Contains(err.Error(), part) }

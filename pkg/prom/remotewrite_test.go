@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/prometheus/prompb"
 
-	"github.com/foreshock/foreshock/pkg/prom/promtest"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
@@ -41,43 +40,6 @@ func TestEncodeWrite(t *testing.T) {
 	if bits := math.Float64bits(got.Timeseries[2].Samples[0].Value); bits != 0x7ff0000000000002 {
 		t.Errorf("stale marker: %x", bits)
 	}
-}
-
-func TestRemoteWriteReal(t *testing.T) {
-	t.Parallel()
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
-		w, err := NewRemoteWriter(RemoteOptions{URL: s.URL + "/api/v1/write", OnError: func(err error, n int) { t.Errorf("%v (%d)", err, n) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(background)
-		ran := make(chan error, 1)
-		go func() { ran <- w.Run(ctx) }()
-		grid := series.Grid{Start: base, Step: 60_000, N: 50}
-		labels := series.FromMap(map[string]string{"__name__": "foreshock_score", "job": "a"})
-		want := series.New(labels, grid)
-		for i := range grid.N {
-			want.Values[i] = float64(i)
-			w.Offer(Sample{labels, grid.At(i), float64(i)})
-		}
-		cancel() // what was offered before is still sent
-		if err := <-ran; err != nil {
-			t.Fatal(err)
-		}
-		if s.Program == "victoria-metrics" {
-			s.Write(t) // flush
-		}
-		got, err := c.Range(background, "foreshock_score", grid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff([]series.Series{want}, got.Set.Members, setOptions); d != "" {
-			t.Error(d)
-		}
-		if st := w.Stats(); st.Sent != 50 || st.Pending != 0 || st.Dropped+st.Rejected != 0 {
-			t.Errorf("%+v", st)
-		}
-	})
 }
 
 // receiver answers remote writes in process, so that time can be virtual.

@@ -1,17 +1,20 @@
-package prom
+package promtest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/prom/promtest"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -28,12 +31,12 @@ var servers = map[string]func(testing.TB) *promtest.Server{
 	"newest":          startNewest,
 }
 
-func onServers(t *testing.T, test func(t *testing.T, s *promtest.Server, c *Client)) {
+func onServers(t *testing.T, test func(t *testing.T, s *promtest.Server, c *prom.Client)) {
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			c, err := New(Options{URL: s.URL})
+			c, err := prom.New(prom.Options{URL: s.URL})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -100,7 +103,7 @@ func TestRangeIsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	grid := series.Grid{Start: base, Step: 15_000, N: 23_456}
 	written := fleet(rand.New(rand.NewPCG(1, 2)), 7, grid)
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
 		want := written
 		if s.Program == "victoria-metrics" {
 			want = whole(want)
@@ -127,7 +130,7 @@ func TestRangeIsWhatWasWritten(t *testing.T) {
 func TestSpecialValues(t *testing.T) {
 	t.Parallel()
 	grid := series.Grid{Start: base, Step: 60_000, N: 3}
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
 		one := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "b"}), grid)
 		for i := range one.Values {
 			one.Values[i] = float64(i)
@@ -159,13 +162,13 @@ func TestSpecialValues(t *testing.T) {
 func TestInstantReal(t *testing.T) {
 	t.Parallel()
 	grid := series.Grid{Start: base, Step: 60_000, N: 3}
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
 		a := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "x"}), grid)
 		b := series.New(series.FromMap(map[string]string{"__name__": "one", "a": "y"}), grid)
 		a.Values[2], b.Values[2] = 7, 8
 		s.Write(t, b, a)
 		v, err := c.Instant(context.Background(), "one", grid.At(2))
-		want := []Sample{{a.Labels, grid.At(2), 7}, {b.Labels, grid.At(2), 8}}
+		want := []prom.Sample{{Labels: a.Labels, Time: grid.At(2), Value: 7}, {Labels: b.Labels, Time: grid.At(2), Value: 8}}
 		if err != nil || !cmp.Equal(v.Samples, want) {
 			t.Errorf("vector: %v %v", err, cmp.Diff(want, v.Samples))
 		}
@@ -175,7 +178,7 @@ func TestInstantReal(t *testing.T) {
 		}
 		if s.Program == "prometheus" { // VictoriaMetrics takes the last sample of a range vector, and has no strings
 			for expr, word := range map[string]string{"one[5m]": "range vector", `"text"`: "string"} {
-				if _, err := c.Instant(context.Background(), expr, base); kind(err) != KindBadQuery || !contains(err, word) {
+				if _, err := c.Instant(context.Background(), expr, base); kind(err) != prom.KindBadQuery || !contains(err, word) {
 					t.Errorf("%s: got %v", expr, err)
 				}
 			}
@@ -185,7 +188,7 @@ func TestInstantReal(t *testing.T) {
 
 func TestErrorsReal(t *testing.T) {
 	t.Parallel()
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
 		ctx := context.Background()
 		grid := series.Grid{Start: base, Step: 60_000, N: 300}
 		s.Write(t, fleet(rand.New(rand.NewPCG(1, 2)), 3, grid)...)
@@ -194,25 +197,25 @@ func TestErrorsReal(t *testing.T) {
 				continue // MetricsQL adds a range
 			}
 			_, err := c.Range(ctx, expr, grid)
-			if kind(err) != KindBadQuery {
+			if kind(err) != prom.KindBadQuery {
 				t.Errorf("Range(%q): got %v (%v), want a bad query", expr, err, kind(err))
 			}
-			if _, err = c.Instant(ctx, expr, grid.At(5)); expr != "x * on(nolabel) group_left x" && kind(err) != KindBadQuery {
+			if _, err = c.Instant(ctx, expr, grid.At(5)); expr != "x * on(nolabel) group_left x" && kind(err) != prom.KindBadQuery {
 				t.Errorf("Instant(%q): got %v (%v), want a bad query", expr, err, kind(err))
 			}
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
-		if _, err := c.Range(gone, "x", grid); kind(err) != KindCanceled || !isCanceled(err) {
+		if _, err := c.Range(gone, "x", grid); kind(err) != prom.KindCanceled || !errors.Is(err, context.Canceled) {
 			t.Errorf("canceled: got %v (%v)", err, kind(err))
 		}
 		late, cancel := context.WithDeadline(ctx, time.Now().Add(-time.Second))
 		defer cancel()
-		if _, err := c.Range(late, "x", grid); kind(err) != KindTimeout {
+		if _, err := c.Range(late, "x", grid); kind(err) != prom.KindTimeout {
 			t.Errorf("deadline: got %v (%v)", err, kind(err))
 		}
 		s.Stop()
-		if _, err := c.Range(ctx, "x", grid); kind(err) != KindUnavailable || !contains(err, "cannot reach "+s.URL) {
+		if _, err := c.Range(ctx, "x", grid); kind(err) != prom.KindUnavailable || !contains(err, "cannot reach "+s.URL) {
 			t.Errorf("stopped: got %v (%v)", err, kind(err))
 		}
 	})
@@ -220,7 +223,7 @@ func TestErrorsReal(t *testing.T) {
 
 func TestNamesReal(t *testing.T) {
 	t.Parallel()
-	onServers(t, func(t *testing.T, s *promtest.Server, c *Client) {
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
 		ctx := context.Background()
 		grid := series.Grid{Start: base, Step: 60_000, N: 3}
 		var members []series.Series
@@ -230,7 +233,7 @@ func TestNamesReal(t *testing.T) {
 			members = append(members, m)
 		}
 		s.Write(t, members...)
-		span := Lookup{From: base, To: base + 600_000}
+		span := prom.Lookup{From: base, To: base + 600_000}
 		check := func(what string, want []string) func([]string, error) {
 			return func(got []string, err error) {
 				t.Helper()
@@ -265,3 +268,51 @@ func TestNamesReal(t *testing.T) {
 		}
 	})
 }
+
+func TestRemoteWriteReal(t *testing.T) {
+	t.Parallel()
+	onServers(t, func(t *testing.T, s *promtest.Server, c *prom.Client) {
+		w, err := prom.NewRemoteWriter(prom.RemoteOptions{URL: s.URL + "/api/v1/write", OnError: func(err error, n int) { t.Errorf("%v (%d)", err, n) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		ran := make(chan error, 1)
+		go func() { ran <- w.Run(ctx) }()
+		grid := series.Grid{Start: base, Step: 60_000, N: 50}
+		labels := series.FromMap(map[string]string{"__name__": "foreshock_score", "job": "a"})
+		want := series.New(labels, grid)
+		for i := range grid.N {
+			want.Values[i] = float64(i)
+			w.Offer(prom.Sample{Labels: labels, Time: grid.At(i), Value: float64(i)})
+		}
+		cancel() // what was offered before is still sent
+		if err := <-ran; err != nil {
+			t.Fatal(err)
+		}
+		if s.Program == "victoria-metrics" {
+			s.Write(t) // flush
+		}
+		got, err := c.Range(context.Background(), "foreshock_score", grid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]series.Series{want}, got.Set.Members, setOptions); d != "" {
+			t.Error(d)
+		}
+		if st := w.Stats(); st.Sent != 50 || st.Pending != 0 || st.Dropped+st.Rejected != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
+// kind is that of a *prom.Error, 0 for anything else.
+func kind(err error) prom.Kind {
+	var e *prom.Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return 0
+}
+
+func contains(err error, part string) bool { return err != nil && strings.Contains(err.Error(), part) }
