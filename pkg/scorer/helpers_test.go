@@ -53,14 +53,11 @@ func (m *memory) Range(ctx context.Context, _ string, grid series.Grid, _ int64)
 	out := prom.Answer{Set: series.Set{Grid: grid}}
 	for _, s := range m.members {
 		c := series.New(s.Labels, grid)
-		any := false
-		for i := range grid.N {
-			if k, ok := s.Grid.Index(grid.At(i)); ok {
-				c.Values[i] = s.Values[k]
-				any = any || !math.IsNaN(s.Values[k])
-			}
+		part := s.Between(grid.Start, grid.End())
+		if k, ok := grid.Index(part.Grid.Start); ok && part.Grid.N > 0 {
+			copy(c.Values[k:], part.Values)
 		}
-		if any {
+		if c.FirstPresent() >= 0 {
 			out.Set.Members = append(out.Set.Members, c)
 		}
 	}

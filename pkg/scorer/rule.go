@@ -41,7 +41,7 @@ func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 	grid := walk.Fetch(e.from, e.at, policy)
 	answer, err := e.source.Range(ctx, e.rule.expanded(e.conf.ScrapeInterval), grid, e.now)
 	if err != nil {
-		e.metrics.failures.WithLabelValues(e.rule.Name, reason(err)).Inc()
+		e.failed(ctx, reason(err))
 		return nil, nil, err
 	}
 	for _, w := range answer.Warnings {
@@ -59,7 +59,7 @@ func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 	gone = e.mine(gone)
 	found := e.judge(ctx, live)
 	if err := ctx.Err(); err != nil {
-		e.metrics.failures.WithLabelValues(e.rule.Name, "timeout").Inc()
+		e.failed(ctx, "timeout")
 		return nil, nil, fmt.Errorf("judge %d series: %w", len(live), err)
 	}
 	s, kept := e.publish(found)
@@ -70,6 +70,13 @@ func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 	m.series.WithLabelValues(e.rule.Name).Set(float64(len(live)))
 	m.dropped.WithLabelValues(e.rule.Name).Set(float64(dropped + cut(answer)))
 	return s, kept, nil
+}
+
+// failed counts a failure, but not the end of the program or a reload.
+func (e *evaluation) failed(ctx context.Context, why string) {
+	if !errors.Is(ctx.Err(), context.Canceled) {
+		e.metrics.failures.WithLabelValues(e.rule.Name, why).Inc()
+	}
 }
 
 // cut is 1 for an answer that a limit of the client cut: how much was left out is not known.

@@ -291,7 +291,9 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	began := time.Now()
 	inner, cancel := context.WithTimeout(ctx, conf.Timeout.Std())
 	defer cancel()
-	server.refresh(inner, due)
+	if server.refresh(inner, due) {
+		s.checkRetention(server.retention())
+	}
 	step := st.rule.Step.Milliseconds()
 	at := series.Floor(due-conf.Settle.Milliseconds(), step)
 	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, from: at, at: at, now: due}
@@ -312,6 +314,18 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 		e.offer(server.writer, st, kept)
 	}
 	return nil
+}
+
+// checkRetention warns of rules that look back further than the server keeps samples: their series will be in state history-gone.
+func (s *Scorer) checkRetention(keep time.Duration) {
+	s.mu.Lock()
+	rules := s.conf.Rules
+	s.mu.Unlock()
+	for _, r := range rules {
+		if need := r.Train + r.Refit + r.Policy.Horizon; keep > 0 && need.Std() > keep {
+			s.logger.Warn("the server keeps less history than the rule needs: train + refit + horizon", "rule", r.Name, "needs", need.String(), "retention", keep.String())
+		}
+	}
 }
 
 func (s *Scorer) isCurrent(st *ruleState) bool {

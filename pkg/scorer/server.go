@@ -17,13 +17,16 @@ type server struct {
 	client *prom.Client       // nil when the source was given
 	writer *prom.RemoteWriter // nil without remote write
 
-	mu    sync.Mutex
-	keep  time.Duration
-	asked int64
+	mu          sync.Mutex
+	keep        time.Duration
+	asked, next int64
 }
 
-// retentionEvery is how often the server is asked how far back its history reaches.
-const retentionEvery = int64(60 * 60 * 1000)
+// retentionEvery is how often the server is asked how far back its history reaches, retentionAgain how soon after a failure; milliseconds.
+const (
+	retentionEvery = int64(60 * 60 * 1000)
+	retentionAgain = int64(60 * 1000)
+)
 
 func (s *Scorer) connect(conf Config) (*server, error) {
 	out := &server{source: s.fixed}
@@ -87,21 +90,28 @@ func (s *server) send(ctx context.Context) (end func()) {
 	return func() { cancel(); <-done }
 }
 
-// refresh asks for the retention when that is due. Not knowing it is no reason not to judge.
-func (s *server) refresh(ctx context.Context, now int64) {
+// refresh asks for the retention when that is due, and returns whether it has changed. Not knowing it is no reason not to judge.
+func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 	if s.client == nil {
-		return
+		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.asked != 0 && now-s.asked < retentionEvery && now >= s.asked {
-		return
+	if now >= s.asked && now < s.next {
+		return false
 	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
 	r, err := s.client.RuntimeInfo(ctx)
+	s.asked = now
 	if err != nil {
-		return // the evaluation that follows tells
+		s.next = now + retentionAgain // the evaluation that follows tells what is wrong
+		return false
 	}
-	s.keep, s.asked = r.Retention, now
+	s.next = now + retentionEvery
+	changed = s.keep != r.Retention
+	s.keep = r.Retention
+	return changed
 }
 
 func (s *server) retention() time.Duration {

@@ -239,6 +239,10 @@ func TestScoreEndToEnd(t *testing.T) {
 	if check.code != 0 || !strings.Contains(check.out, "SUCCESS: 1 rules") || !strings.Contains(check.out, "series: 3") {
 		t.Errorf("check: got %d, %s%s", check.code, check.out, check.errors)
 	}
+	once := foreshock(t, "", "score", "--once", "--config.file", file, "--log.level", "error")
+	if once.code != 0 || !strings.Contains(once.out, `foreshock_anomalous{rule="requests",service="s0",team="shop"} 1`) {
+		t.Errorf("--once: got %d, %s%s", once.code, once.out, once.errors)
+	}
 	p := startScorer(t, "--config.file", file, "--replica", "a")
 	p.until(t, "ready", func() bool { code, _ := p.get(t, http.MethodGet, "/-/ready"); return code == http.StatusOK })
 	got := p.metrics(t)

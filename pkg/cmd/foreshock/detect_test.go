@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -439,6 +440,21 @@ func TestDetectors(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Long work tells how far it is, every two seconds.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var errs bytes.Buffer
+		d := detectCommand{program: program{stderr: &errs, lang: "en"}, files: make([]string, 9)}
+		stop := d.progress(func() int { return 3 })
+		time.Sleep(5 * time.Second)
+		stop()
+		if want := "3 of 9 files done\n3 of 9 files done\n"; errs.String() != want {
+			t.Errorf("after five seconds: got %q, want %q", errs.String(), want)
+		}
+	})
 }
 
 func BenchmarkReadCSV(b *testing.B) {

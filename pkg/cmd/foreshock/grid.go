@@ -26,19 +26,22 @@ func (l *laid) place(t int64) int {
 
 // medianSpacing returns the median distance of consecutive distinct timestamps, 0 when there are fewer than two.
 func medianSpacing(t *table) int64 {
-	times := make([]int64, t.n)
-	sorted := true
-	for i := range times {
-		times[i] = t.time(i)
-		sorted = sorted && (i == 0 || times[i-1] <= times[i])
-	}
-	if !sorted {
-		slices.Sort(times)
+	at := t.time
+	for i := 1; i < t.n; i++ {
+		if t.time(i) < t.time(i-1) {
+			sorted := make([]int64, t.n)
+			for i := range sorted {
+				sorted[i] = t.time(i)
+			}
+			slices.Sort(sorted)
+			at = func(i int) int64 { return sorted[i] }
+			break
+		}
 	}
 	counts := map[int64]int{} // regular data have few distances
 	total := 0
-	for i := 1; i < len(times); i++ {
-		if d := times[i] - times[i-1]; d > 0 {
+	for i := 1; i < t.n; i++ {
+		if d := at(i) - at(i-1); d > 0 {
 			counts[d]++
 			total++
 		}

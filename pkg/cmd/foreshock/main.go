@@ -45,22 +45,27 @@ type program struct {
 // command is what a sub-command does once its flags are read.
 type command func(ctx context.Context) error
 
-// run returns the exit code.
-func (p program) run(ctx context.Context, args []string) int {
-	p.lang = p.language(args)
+// application returns the flags and what the commands do.
+func (p program) application() (*kingpin.Application, map[string]command) {
 	app := kingpin.New("foreshock", p.text("help.app"))
 	app.HelpFlag.Short('h')
 	app.UsageWriter(p.stdout).ErrorWriter(p.stderr)
 	app.Terminate(func(int) { panic(errEnded) })
 	app.Version(version.Print("foreshock"))
 	app.VersionFlag.Short('V')
-	lang := app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
-
+	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addDetectors, p.addScore, p.addCheck} {
 		name, do := add(app)
 		commands[name] = do
 	}
+	return app, commands
+}
+
+// run returns the exit code.
+func (p program) run(ctx context.Context, args []string) int {
+	p.lang = p.language(args)
+	app, commands := p.application()
 	if len(args) == 0 {
 		app.UsageWriter(p.stderr)
 		app.Usage(args)
@@ -73,8 +78,8 @@ func (p program) run(ctx context.Context, args []string) int {
 	if err != nil {
 		return p.fail(badInputf("%w (%s)", err, p.text("try", "command", strings.TrimSpace("foreshock "+firstCommand(args, commands)+" --help"))))
 	}
-	if err := oneOf("--lang", *lang, message.Languages()); err != nil {
-		return p.fail(err)
+	if given := app.GetFlag("lang").Model().Value.String(); !slices.Contains(message.Languages(), given) {
+		return p.fail(badInputf("--lang: got %q, want one of %s", given, strings.Join(message.Languages(), ", ")))
 	}
 	return p.fail(commands[name](ctx))
 }

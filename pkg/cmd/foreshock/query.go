@@ -86,26 +86,34 @@ func (d *detectCommand) runQuery(ctx context.Context) error {
 	if !d.fitting.review() {
 		fetch = judge.Walk.Fetch(from, to, judge.Policy)
 	}
-	set, err := d.fetch(ctx, fetch)
+	set, keep, err := d.fetch(ctx, fetch)
 	if err != nil {
 		return err
+	}
+	if keep > 0 {
+		judge.HistoryStart = now.Add(-keep).UnixMilli()
 	}
 	return d.writeSet(ctx, set, judge, grid)
 }
 
-func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set, error) {
+// fetch asks for the samples, and for how long the server keeps them (0: unknown).
+func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set, time.Duration, error) {
 	client, err := d.query.http.client(d.query.url)
 	if err != nil {
-		return series.Set{}, err
+		return series.Set{}, 0, err
 	}
 	defer client.Close()
 	answer, err := client.Range(ctx, d.query.expr, grid)
 	if err != nil {
 		var failed *prom.Error
 		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
-			return series.Set{}, badInputf("--query: %w", err)
+			return series.Set{}, 0, badInputf("--query: %w", err)
 		}
-		return series.Set{}, err
+		return series.Set{}, 0, err
+	}
+	info, err := client.RuntimeInfo(ctx)
+	if err != nil {
+		info.Retention = 0 // a proxy may let queries through and nothing else
 	}
 	if !d.quiet {
 		for _, w := range answer.Warnings {
@@ -115,7 +123,7 @@ func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set
 			d.note(n.Text)
 		}
 	}
-	return answer.Set, nil
+	return answer.Set, info.Retention, nil
 }
 
 // writeSet judges and writes each series of an answer.

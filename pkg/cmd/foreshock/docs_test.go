@@ -1,0 +1,59 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The page has every flag of every command with its default.
+func TestDocumentedFlags(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(raw)
+	app, commands := program{lang: "en", getenv: func(string) string { return "" }}.application()
+	for name := range commands {
+		_, section, ok := strings.Cut(page, "\n## "+name+"\n")
+		if !ok {
+			t.Errorf("the page has no heading for %s", name)
+			continue
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, f := range app.GetCommand(name).Model().Flags {
+			if f.Hidden {
+				continue
+			}
+			line := ""
+			for l := range strings.Lines(section) {
+				if strings.Contains(l, "`--"+f.Name+"`") {
+					line = l
+					break
+				}
+			}
+			if line == "" {
+				t.Errorf("%s: the page lacks --%s", name, f.Name)
+				continue
+			}
+			for _, d := range f.Default {
+				if strings.HasPrefix(line, "| ") && !strings.Contains(line, "`"+d+"`") {
+					t.Errorf("%s: the page does not give the default %q of --%s", name, d, f.Name)
+				}
+			}
+		}
+	}
+}
+
+// No text of the catalogue is missing or left over.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	for _, lang := range []string{"en", "zh-Hans"} {
+		got := foreshock(t, "", "--lang", lang, "detect", "--help").out + foreshock(t, "", "--lang", lang, "score", "--help").out + foreshock(t, "", "--lang", lang, "check", "--help").out + foreshock(t, "", "--lang", lang, "detectors", "--help").out
+		if strings.Contains(got, "cli.help") {
+			t.Errorf("%s: a text is missing:\n%s", lang, got)
+		}
+	}
+}
