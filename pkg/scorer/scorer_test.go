@@ -64,15 +64,15 @@ func TestReplicasAgree(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		rules,
-		"prometheus: {url: 'http://127.0.0.1:1'}\nrules: [{name: young, expr: requests, detector: mad, train: 14d, min_train: 1d, interval: 2m}]",
+		"prometheus: {url: 'http://127.0.0.1:1'}\nrules: [{name: young, expr: requests, detector: mad, train: 14d, min_train: 1d, interval: 5m}]",
 	} {
 		now := start.Add(-30 * time.Minute)
-		old, oldReg := started(t, text, days(4, 6), Options{}, &now)
-		for ; now.Before(start); now = now.Add(time.Minute) {
+		old, oldReg := started(t, text, days(2, 6), Options{}, &now)
+		for ; now.Before(start); now = now.Add(5 * time.Minute) {
 			evaluate(t, old, now)
 		}
 		evaluate(t, old, now)
-		late, lateReg := started(t, text, days(4, 6), Options{}, &now)
+		late, lateReg := started(t, text, days(2, 6), Options{}, &now)
 		evaluate(t, late, now)
 		a, b := gathered(t, oldReg, published5...), gathered(t, lateReg, published5...)
 		if len(a) == 0 {
@@ -87,12 +87,12 @@ func TestReplicasAgree(t *testing.T) {
 func TestShardsAreDisjointAndComplete(t *testing.T) {
 	t.Parallel()
 	now := start
-	whole, reg := started(t, rules, days(23, 8), Options{}, &now)
+	whole, reg := started(t, rules, days(13, 8), Options{}, &now)
 	evaluate(t, whole, now)
 	want := gathered(t, reg, published5...)
 	got := map[string]float64{}
 	for i := range 3 {
-		s, reg := started(t, rules, days(23, 8), Options{Shard: Shard{i, 3}}, &now)
+		s, reg := started(t, rules, days(13, 8), Options{Shard: Shard{i, 3}}, &now)
 		evaluate(t, s, now)
 		part := gathered(t, reg, published5...)
 		if len(part) == 0 {
