@@ -12,15 +12,27 @@ func (d *decoder) labels() (Labels, error) {
 	if d.s.peek() != '{' {
 		return out, d.s.skip()
 	}
-	err := d.s.object(-1, func(key string) error {
-		k := kept{max: -1, b: make([]byte, 0, 24)}
+	err := d.s.object(d.room(), func(key string) error {
+		k := kept{max: d.room(), b: make([]byte, 0, 24)}
 		if err := d.s.text(&k); err != nil {
 			return err
+		}
+		if k.total > int64(len(k.b)) {
+			return ErrTooBig // one label alone is more than all may need
 		}
 		out[d.name(key)] = string(k.b)
 		return d.spend(labelOverhead + len(key) + len(k.b))
 	})
 	return out, err
+}
+
+// room is how many bytes one text may have before Limits.Memory is exceeded by
+// it; negative when there is no limit.
+func (d *decoder) room() int {
+	if d.lim.Memory <= 0 {
+		return -1
+	}
+	return int(max(0, d.lim.Memory-d.memory) + 1)
 }
 
 // annotations reads an object of prose.

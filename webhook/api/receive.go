@@ -13,9 +13,9 @@ import (
 	"github.com/foreshock/foreshock/webhook/alert"
 )
 
-// commitPatience bounds one delivery's way through the chain and the store. It goes on when the sender hangs up: what was decided is kept,
-// and the sender's next try is a repetition.
-const commitPatience = 30 * time.Second
+// commitPatience bounds one delivery's way through the chain and the store, within the time that the listener allows for an answer. It
+// goes on when the sender hangs up: what was decided is kept, and the sender's next try is a repetition.
+const commitPatience = 100 * time.Second
 
 // receive takes one alert message. The answers, and what senders make of them:
 //

@@ -38,6 +38,7 @@ CREATE TABLE observations (
 ) WITHOUT ROWID;
 CREATE INDEX observations_alert ON observations (cluster, fingerprint, at);
 
+-- A row may be large, and a search in a table WITHOUT ROWID reads the whole of every row that it compares with.
 CREATE TABLE alerts (
     cluster     TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
@@ -52,7 +53,7 @@ CREATE TABLE alerts (
     last_seen   BIGINT NOT NULL,
     version     BIGINT NOT NULL,
     PRIMARY KEY (cluster, fingerprint)
-) WITHOUT ROWID;
+);
 CREATE INDEX alerts_case ON alerts (case_id);
 CREATE INDEX alerts_firing ON alerts (status) WHERE status = 'firing';
 
