@@ -2,6 +2,8 @@ package baseline
 
 import (
 	"slices"
+
+	"github.com/foreshock/foreshock/pkg/robust"
 )
 
 // profile learns the median of each phase bucket: of all samples, and what is held against each fold. A fold is judged by the folds before it, as it would have
@@ -14,36 +16,20 @@ type profile struct {
 	held []float64
 }
 
-// tagged is a value and the fold it belongs to.
-type tagged struct {
-	x    float64
-	fold uint16
-}
-
-// newProfile takes one value per sample, its bucket and its fold; NaN values are left out. Linear in memory, n·log(n/buckets) + n·folds in time.
+// newProfile takes one value per sample, its bucket and its fold; NaN values are left out. Folds do not fall from one sample to the next. Linear in memory,
+// n·folds in time with a small constant.
 func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds int) *profile {
 	p := &profile{buckets: buckets, folds: folds, median: make([]float64, buckets), held: make([]float64, buckets*folds)}
-	start := make([]int32, buckets+1)
+	by := sorting(values, bucket, buckets)
+	count := make([]int, buckets*folds)
 	for i, x := range values {
 		if x == x {
-			start[bucket[i]+1]++
+			count[int(bucket[i])*folds+int(fold[i])]++
 		}
 	}
+	var m merger
 	for b := range buckets {
-		start[b+1] += start[b]
-	}
-	sorted := make([]tagged, start[buckets])
-	next := slices.Clone(start[:buckets])
-	for i, x := range values {
-		if x == x {
-			b := bucket[i]
-			sorted[next[b]] = tagged{x, fold[i]}
-			next[b]++
-		}
-	}
-	count := make([]int, folds)
-	for b := range buckets {
-		p.bucket(b, sorted[start[b]:start[b+1]], count)
+		p.bucket(b, by.of(b), count[b*folds:(b+1)*folds], &m)
 	}
 	fill(p.median)
 	for f := range folds {
@@ -56,50 +42,84 @@ func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds 
 	return p
 }
 
-func (p *profile) bucket(b int, xs []tagged, count []int) {
-	slices.SortFunc(xs, func(a, c tagged) int {
-		switch {
-		case a.x < c.x:
-			return -1
-		case a.x > c.x:
-			return 1
-		}
-		return 0
-	})
-	clear(count)
-	for _, t := range xs {
-		count[t.fold]++
-	}
-	p.median[b] = medianOf(xs, len(xs), func(uint16) bool { return true })
-	before := 0
-	for f := range p.folds {
+// bucket learns one bucket from its values, which lie fold by fold, so many of each.
+func (p *profile) bucket(b int, xs []float64, count []int, m *merger) {
+	m.merged = m.merged[:0]
+	at := 0
+	for f, n := range count {
+		run := xs[at : at+n]
 		if f < 2 {
-			p.held[f*p.buckets+b] = medianOf(xs, len(xs)-count[f], func(fold uint16) bool { return int(fold) != f })
+			m.rest = append(append(m.rest[:0], xs[:at]...), xs[at+n:]...)
+			p.held[f*p.buckets+b] = robust.MedianInPlace(m.rest)
 		} else {
-			p.held[f*p.buckets+b] = medianOf(xs, before, func(fold uint16) bool { return int(fold) < f })
+			p.held[f*p.buckets+b] = middle(m.merged)
 		}
-		before += count[f]
+		m.add(run)
+		at += n
 	}
+	p.median[b] = middle(m.merged)
 }
 
-// medianOf returns the median of those sorted values whose fold is wanted; there are n of them. NaN for none.
-func medianOf(xs []tagged, n int, wanted func(fold uint16) bool) float64 {
-	lo, hi := (n-1)/2, n/2
-	seen, first := 0, nan
-	for _, t := range xs {
-		if n == 0 || !wanted(t.fold) {
-			continue
+// merger grows a sorted run by others.
+type merger struct{ merged, spare, rest []float64 }
+
+// add sorts xs, in place, into the merged run.
+func (m *merger) add(xs []float64) {
+	slices.Sort(xs)
+	out := m.spare[:0]
+	i := 0
+	for _, x := range xs {
+		for i < len(m.merged) && m.merged[i] <= x {
+			out = append(out, m.merged[i])
+			i++
 		}
-		if seen == lo {
-			first = t.x
-		}
-		if seen == hi {
-			return first + (t.x-first)/2
-		}
-		seen++
+		out = append(out, x)
 	}
-	return first
+	out = append(out, m.merged[i:]...)
+	m.merged, m.spare = out, m.merged
 }
+
+// middle returns the median of sorted values; NaN for none.
+func middle(sorted []float64) float64 {
+	n := len(sorted)
+	if n == 0 {
+		return nan
+	}
+	lo, hi := sorted[(n-1)/2], sorted[n/2]
+	return lo + (hi-lo)/2
+}
+
+// binned holds values by bucket, in their order within each.
+type binned struct {
+	values []float64
+	start  []int32
+}
+
+// sorting puts the values that are not NaN into their buckets.
+func sorting(values []float64, bucket []int32, n int) binned {
+	b := binned{start: make([]int32, n+1)}
+	for i, x := range values {
+		if x == x {
+			b.start[bucket[i]+1]++
+		}
+	}
+	for k := range n {
+		b.start[k+1] += b.start[k]
+	}
+	b.values = make([]float64, b.start[n])
+	next := slices.Clone(b.start[:n])
+	for i, x := range values {
+		if x == x {
+			k := bucket[i]
+			b.values[next[k]] = x
+			next[k]++
+		}
+	}
+	return b
+}
+
+// of returns the values of bucket k.
+func (b binned) of(k int) []float64 { return b.values[b.start[k]:b.start[k+1]] }
 
 // fill puts values into empty entries of a circular profile by straight lines between their neighbours; all stay NaN when all are.
 func fill(p []float64) {

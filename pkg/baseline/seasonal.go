@@ -47,8 +47,9 @@ const (
 	weekGain = 0.95
 	// distanceShare is the least share of the overall distance that a phase has: a quiet hour is rarely as quiet as its few samples say.
 	distanceShare = 0.3
-	// distanceReach is how many neighbouring phases on each side pool their residuals for a distance.
-	distanceReach = 2
+	// distancePhases is how many phases of the day have a distance of their own, and distanceSamples how many samples each of them has at the least.
+	distancePhases  = 24
+	distanceSamples = 50
 	// slotMillis is the width of the slots in which recurring deviations are looked for.
 	slotMillis = 5 * 60 * 1000
 	// ordinary is the distance up to which a recurring deviation needs no widening.
@@ -101,7 +102,7 @@ type seasonal struct {
 	// origin is the time at which the trend adds nothing, slope its rise per millisecond.
 	origin int64
 	slope  float64
-	// profile, up and down have one entry per phase of the day; week, if any, one per hour of the week, to be added.
+	// profile has one entry per phase of the day; up and down have one per longer phase; week, if any, has one per hour of the week, to be added to the profile.
 	profile, up, down, week []float64
 	// moreUp and moreDown widen the distances per slot of the day; empty where nothing recurs.
 	moreUp, moreDown []float64
@@ -111,15 +112,15 @@ type seasonal struct {
 func (m *seasonal) Predict(window series.Series, dst Band) {
 	dst.mustHave(len(window.Values))
 	clock := season.NewClock(m.zone)
-	phases := float64(len(m.profile)) / season.DayMillis
+	phases, distances := float64(len(m.profile))/season.DayMillis, float64(len(m.up))/season.DayMillis
 	for i := range dst.Center {
 		t := window.Grid.At(i)
 		day, tod := clock.Day(t)
-		x := float64(tod) * phases
-		c := at(m.profile, x) + m.slope*float64(t-m.origin)
+		c := at(m.profile, float64(tod)*phases) + m.slope*float64(t-m.origin)
 		if m.week != nil {
 			c += at(m.week, weekPosition(day, tod))
 		}
+		x := float64(tod) * distances
 		dst.Center[i], dst.Up[i], dst.Down[i] = c, at(m.up, x), at(m.down, x)
 		if m.moreUp != nil {
 			slot := slotOf(tod, len(m.moreUp))
@@ -152,7 +153,7 @@ func readSeasonal(r *reader) Model {
 	for _, dst := range []*[]float64{&m.profile, &m.up, &m.down, &m.week, &m.moreUp, &m.moreDown} {
 		*dst = r.slice()
 	}
-	if n := len(m.profile); n == 0 || len(m.up) != n || len(m.down) != n || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
+	if len(m.profile) == 0 || len(m.up) == 0 || len(m.down) != len(m.up) || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
 		r.err = errCorrupt
 	}
 	return m

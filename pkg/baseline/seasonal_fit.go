@@ -33,7 +33,8 @@ type seasonalFit struct {
 	// in and out are residuals of each sample: from all samples, and from what is held against its fold.
 	in, out []float64
 
-	up, down         []float64 // distances per phase
+	perDay           float64   // distance phases per millisecond
+	up, down         []float64 // distances
 	moreUp, moreDown []float64 // widening per slot
 	// heldUp and heldDown are the same without the fold: [fold*slots+slot].
 	heldUp, heldDown []float64
@@ -150,53 +151,53 @@ func usual(r []float64) float64 {
 	return robust.Mean(d[:len(d)*99/100])
 }
 
-// distances learns the usual distance above and below the centre of each phase, never below the floor; false when there is none at all.
+// distances learns the usual distance above and below the centre by time of day, never below the floor; false when there is none at all.
 func (f *seasonalFit) distances(floor float64) bool {
-	var ups, downs []float64
-	byPhase := make([][2][]float64, f.phases)
-	for i, r := range f.in {
-		switch {
-		case r >= 0:
-			ups = append(ups, r)
-			byPhase[f.phase[i]][0] = append(byPhase[f.phase[i]][0], r)
-		case r < 0:
-			downs = append(downs, -r)
-			byPhase[f.phase[i]][1] = append(byPhase[f.phase[i]][1], -r)
+	present := 0
+	for _, r := range f.in {
+		if r == r {
+			present++
 		}
 	}
-	allUp, allDown := spread(ups), spread(downs)
+	phases := max(1, min(distancePhases, f.phases, present/distanceSamples))
+	f.perDay = float64(phases) / season.DayMillis
+	phase := make([]int32, len(f.in))
+	ups, downs := make([]float64, len(f.in)), make([]float64, len(f.in))
+	for i, r := range f.in {
+		phase[i] = int32(float64(f.tod[i]) * f.perDay)
+		ups[i], downs[i] = nan, nan
+		switch {
+		case r >= 0:
+			ups[i] = r
+		case r < 0:
+			downs[i] = -r
+		}
+	}
+	above, below := sorting(ups, phase, phases), sorting(downs, phase, phases)
+	allUp, allDown := spread(slices.Clone(above.values)), spread(slices.Clone(below.values))
 	if !(max(allUp, allDown) > 0) && !(floor > 0) {
 		return false
 	}
 	// One side may hardly exist, as with rates that are mostly zero: it takes its measure from the other.
-	floorUp := max(floor, distanceShare*max(allUp, distanceShare*allDown))
-	floorDown := max(floor, distanceShare*max(allDown, distanceShare*allUp))
-	f.up = pooled(byPhase, 0, floorUp)
-	f.down = pooled(byPhase, 1, floorDown)
+	f.up = smoothed(above, phases, max(floor, distanceShare*max(allUp, distanceShare*allDown)))
+	f.down = smoothed(below, phases, max(floor, distanceShare*max(allDown, distanceShare*allUp)))
 	return true
 }
 
-// pooled returns one distance per phase from its residuals and its neighbours', smoothed over the same reach.
-func pooled(byPhase [][2][]float64, side int, floor float64) []float64 {
-	n := len(byPhase)
-	reach := min(distanceReach, (n-1)/2)
-	raw := make([]float64, n)
-	var pool []float64
+// smoothed returns one distance per phase from its residuals, a quarter of it from each neighbour.
+func smoothed(side binned, phases int, floor float64) []float64 {
+	raw, smooth := make([]float64, phases), make([]float64, phases)
 	for b := range raw {
-		pool = pool[:0]
-		for k := -reach; k <= reach; k++ {
-			pool = append(pool, byPhase[(b+k+n)%n][side]...)
-		}
-		raw[b] = max(floor, spread(pool))
+		raw[b] = max(floor, spread(side.of(b)))
 	}
-	smooth := make([]float64, n)
 	for b := range smooth {
-		for k := -reach; k <= reach; k++ {
-			smooth[b] += raw[(b+k+n)%n] / float64(2*reach+1)
-		}
+		smooth[b] = (raw[(b+phases-1)%phases] + 2*raw[b] + raw[(b+1)%phases]) / 4
 	}
 	return smooth
 }
+
+// distance returns a distance at the time of sample i.
+func (f *seasonalFit) distance(d []float64, i int) float64 { return at(d, float64(f.tod[i])*f.perDay) }
 
 // recurring widens the distances in slots of the day where at least so many folds deviate: the nightly backup is not news.
 func (f *seasonalFit) recurring(days int) {
@@ -214,9 +215,9 @@ func (f *seasonalFit) recurring(days int) {
 		}
 		k := int(f.fold[i])*slots + slotOf(f.tod[i], slots)
 		if r >= 0 {
-			ups[k] = max(ups[k], r/at(f.up, f.x[i]))
+			ups[k] = max(ups[k], r/f.distance(f.up, i))
 		} else {
-			downs[k] = max(downs[k], -r/at(f.down, f.x[i]))
+			downs[k] = max(downs[k], -r/f.distance(f.down, i))
 		}
 	}
 	f.moreUp, f.heldUp = widen(ups, f.folds, slots, days)
@@ -269,7 +270,7 @@ func (f *seasonalFit) held() []float64 {
 		if r < 0 {
 			d, more = f.down, f.heldDown
 		}
-		f.out[i] = r / at(d, f.x[i])
+		f.out[i] = r / f.distance(d, i)
 		if slots > 0 {
 			f.out[i] /= more[int(f.fold[i])*slots+slotOf(f.tod[i], slots)]
 		}

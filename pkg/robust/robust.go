@@ -77,45 +77,75 @@ func Quantile(sorted []float64, q float64) float64 {
 }
 
 // Select reorders the values so that values[k] is what it would be when sorted, nothing before it is above and nothing after it below, and
-// returns it. Expected linear time. Source: Hoare, Algorithm 65: Find, CACM 4(7), 1961, with the median of three as pivot.
+// returns it. Expected linear time, about 1.5 n comparisons for the median. Source: Floyd and Rivest, Algorithm 489: SELECT, CACM 18(3), 1975,
+// doi:10.1145/360680.360694.
 func Select(values []float64, k int) float64 {
-	lo, hi := 0, len(values)-1
-	for hi-lo > 16 {
-		mid := lo + (hi-lo)/2
-		a, b, c := values[lo], values[mid], values[hi]
-		pivot := max(min(a, b), min(max(a, b), c))
-		i, j := lo, hi
-		for i <= j {
-			for values[i] < pivot {
-				i++
-			}
-			for values[j] > pivot {
-				j--
-			}
-			if i <= j {
-				values[i], values[j] = values[j], values[i]
-				i++
-				j--
-			}
-		}
-		switch {
-		case k <= j:
-			hi = j
-		case k >= i:
-			lo = i
-		default:
-			return values[k]
-		}
-	}
-	for i := lo + 1; i <= hi; i++ {
-		v := values[i]
-		j := i
-		for ; j > lo && values[j-1] > v; j-- {
-			values[j] = values[j-1]
-		}
-		values[j] = v
-	}
+	narrow(values, 0, len(values)-1, k)
 	return values[k]
+}
+
+// sampled is the length from which a pivot is chosen by selecting in a sample around k; the algorithm's own value.
+const sampled = 600
+
+// narrow is Select between left and right, both included.
+func narrow(v []float64, left, right, k int) {
+	for right > left {
+		if right-left < 12 {
+			insertion(v[left : right+1])
+			return
+		}
+		if right-left > sampled {
+			n, i := float64(right-left+1), float64(k-left+1)
+			z := math.Log(n)
+			s := 0.5 * math.Exp(2*z/3)
+			sd := 0.5 * math.Sqrt(z*s*(n-s)/n)
+			if i < n/2 {
+				sd = -sd
+			}
+			narrow(v, max(left, int(float64(k)-i*s/n+sd)), min(right, int(float64(k)+(n-i)*s/n+sd)), k)
+		}
+		t := v[k]
+		i, j := left, right
+		v[left], v[k] = v[k], v[left]
+		if v[right] > t {
+			v[right], v[left] = v[left], v[right]
+		}
+		for i < j {
+			v[i], v[j] = v[j], v[i]
+			i++
+			j--
+			for v[i] < t {
+				i++
+			}
+			for v[j] > t {
+				j--
+			}
+		}
+		if v[left] == t {
+			v[left], v[j] = v[j], v[left]
+		} else {
+			j++
+			v[j], v[right] = v[right], v[j]
+		}
+		if j <= k {
+			left = j + 1
+		}
+		if k <= j {
+			right = j - 1
+		}
+	}
+}
+
+// insertion sorts a short run.
+func insertion(v []float64) {
+	for i := 1; i < len(v); i++ {
+		x := v[i]
+		j := i
+		for ; j > 0 && v[j-1] > x; j-- {
+			v[j] = v[j-1]
+		}
+		v[j] = x
+	}
 }
 
 // Sum returns the compensated sum. Source: Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen, ZAMM 54, 1974.
