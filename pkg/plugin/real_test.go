@@ -31,7 +31,7 @@ func TestRealServers(t *testing.T) {
 	if want.Error != nil {
 		t.Fatal(want.Error)
 	}
-	for name, begin := range map[string]func(testing.TB) *promtest.Server{"prometheus": promtest.Start, "victoria-metrics": promtest.StartVictoria} {
+	for name, begin := range map[string]func(testing.TB) *promtest.Server{"prometheus": promtest.Start, "victoria-metrics": func(t testing.TB) *promtest.Server { return promtest.StartVictoria(t) }} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			srv := begin(t)
