@@ -62,6 +62,7 @@ func TestErrorKinds(t *testing.T) {
 		{503, "text/plain", "Service Unavailable", KindUnavailable, "503"},
 		{500, json, `{"status":"error","errorType":"internal","error":"TSDB not ready"}`, KindUnavailable, "not ready"},
 		{422, json, `{"status":"error","errorType":"422","error":"error when executing query=\"sum(\": unexpected end"}`, KindBadQuery, "unexpected end"},
+		{422, json, `{"status":"error","errorType":"422","error":"error when executing query=\"rate(request_timeout_total\": missing )"}`, KindBadQuery, "missing"},
 		{422, json, `{"status":"error","errorType":"422","error":"cannot select more than -search.maxSamplesPerQuery=1000 samples"}`, KindTooManySamples, "maxSamplesPerQuery"},
 		{503, json, `{"status":"error","errorType":"503","error":"timeout exceeded during the query"}`, KindTimeout, "timeout exceeded"},
 		{422, json, `{"status":"error","errorType":"execution","error":"the query hit the max number of series limit (limit: 100000 series) (err-mimir-max-series-per-query)"}`, KindTooManySamples, "mimir"},

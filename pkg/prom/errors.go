@@ -179,15 +179,16 @@ func (c *Client) apiError(code int, errorType, message string) error {
 	return e
 }
 
-// tooLarge are words by which servers tell that a limit was hit.
+// tooLarge are words by which servers tell that a limit was hit. VictoriaMetrics repeats the query in its messages, so
+// these are words that no metric's name holds.
 var tooLarge = []string{
 	"too many samples", "maximum resolution", "too many points", // Prometheus
-	"maxsamplesper", "maxuniquetimeseries", "maxpointspertimeseries", "maxseries", "maxmemoryperquery", "not enough memory", // VictoriaMetrics
+	"-search.max", "not enough memory", // VictoriaMetrics
 	"max number of", "maximum number of", "err-mimir-max", "exceeded series limit", "exceeded chunks limit", "exceeded bytes limit", // Mimir, Cortex, Thanos
 }
 
 // tooSlow are words by which servers tell that time ran out.
-var tooSlow = []string{"query timed out", "timeout", "deadline exceeded"}
+var tooSlow = []string{"query timed out", "timeout exceeded", "deadline exceeded"}
 
 func apiKind(code int, errorType, message string) Kind {
 	has := func(words []string) bool {

@@ -77,14 +77,15 @@ func StartWith(t testing.TB, o Options) *Server {
 	return s
 }
 
-// StartVictoria runs a single-node VictoriaMetrics without caches, so that what was written last is what is read.
-func StartVictoria(t testing.TB) *Server {
+// StartVictoria runs a single-node VictoriaMetrics without caches, so that what was written last is what is read. args are
+// added to its command line.
+func StartVictoria(t testing.TB, args ...string) *Server {
 	t.Helper()
 	address := freeAddress(t) // it does not tell which port it took
-	s := run(t, "victoria-metrics", []string{
+	s := run(t, "victoria-metrics", append([]string{
 		"-storageDataPath=" + filepath.Join(t.TempDir(), "data"), "-httpListenAddr=" + address, "-retentionPeriod=20y",
 		"-search.latencyOffset=0s", "-search.disableCache", "-memory.allowedBytes=256MiB",
-	})
+	}, args...))
 	s.URL = "http://" + address
 	s.await(t, "/health")
 	return s

@@ -13,7 +13,7 @@ import (
 // Both servers answer with what was written, in whatever order, and with nothing else.
 func TestWriteIsVisible(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *Server{"prometheus": Start, "victoria": StartVictoria} {
+	for name, start := range map[string]func(testing.TB) *Server{"prometheus": Start, "victoria": func(t testing.TB) *Server { return StartVictoria(t) }} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)

@@ -27,7 +27,7 @@ var setOptions = cmp.Options{cmpopts.EquateNaNs(), cmpopts.EquateEmpty()}
 // servers are the real ones that every test here runs against.
 var servers = map[string]func(testing.TB) *promtest.Server{
 	"prometheus 2.42": promtest.Start,
-	"victoriametrics": promtest.StartVictoria,
+	"victoriametrics": func(t testing.TB) *promtest.Server { return promtest.StartVictoria(t) },
 	"newest":          startNewest,
 }
 
@@ -219,6 +219,84 @@ func TestErrorsReal(t *testing.T) {
 			t.Errorf("stopped: got %v (%v)", err, kind(err))
 		}
 	})
+}
+
+// Limits of the servers, as these put them into words.
+func TestServerLimits(t *testing.T) {
+	t.Parallel()
+	grid := series.Grid{Start: base, Step: 60_000, N: 3000}
+	data := whole(fleet(rand.New(rand.NewPCG(1, 2)), 20, grid))
+	for name, c := range map[string]struct {
+		start func(testing.TB) *promtest.Server
+		want  prom.Kind
+	}{
+		"samples 2.42": {func(t testing.TB) *promtest.Server {
+			return promtest.StartWith(t, promtest.Options{Args: []string{"--query.max-samples=2000"}})
+		}, prom.KindTooManySamples},
+		"samples newest": {func(t testing.TB) *promtest.Server { return startNewestWith(t, 2000) }, prom.KindTooManySamples},
+		"samples victoriametrics": {func(t testing.TB) *promtest.Server {
+			return promtest.StartVictoria(t, "-search.maxSamplesPerQuery=2000")
+		}, prom.KindTooManySamples},
+		"series victoriametrics": {func(t testing.TB) *promtest.Server {
+			return promtest.StartVictoria(t, "-search.maxUniqueTimeseries=5")
+		}, prom.KindTooManySamples},
+		"time 2.42": {func(t testing.TB) *promtest.Server {
+			return promtest.StartWith(t, promtest.Options{Args: []string{"--query.timeout=1ms"}})
+		}, prom.KindTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := c.start(t)
+			s.Write(t, data...)
+			client, err := prom.New(prom.Options{URL: s.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Range(context.Background(), "sum by (job) (sum_over_time(x[1h]))", grid); kind(err) != c.want {
+				t.Errorf("got %v (%v), want %v", err, kind(err), c.want)
+			}
+		})
+	}
+}
+
+// The cache gives what the server gives, and tells when history has gone from it.
+func TestBlocksReal(t *testing.T) {
+	t.Parallel()
+	midnight := series.Floor(base, 86_400_000)
+	grid := series.Grid{Start: midnight + 3_600_000, Step: 60_000, N: 3 * 1440}
+	data := fleet(rand.New(rand.NewPCG(1, 2)), 5, grid)
+	s := promtest.Start(t)
+	s.Write(t, data...)
+	client, err := prom.New(prom.Options{URL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := prom.NewBlocks(client, prom.BlocksOptions{})
+	ask := func(now int64) prom.Answer {
+		t.Helper()
+		got, err := blocks.Range(context.Background(), "x", grid, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := client.Range(context.Background(), "x", grid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want.Set, got.Set, setOptions); d != "" {
+			t.Errorf("-source +blocks\n%.1000s", d)
+		}
+		return got
+	}
+	now := grid.End() + 3_600_000
+	ask(now)
+	if got := ask(now + 60_000); len(got.Notices) > 0 || blocks.Stats().Hits != 3 {
+		t.Errorf("notices %v, %+v", got.Notices, blocks.Stats())
+	}
+	s.Delete(t, `x{instance="host-001"}`)
+	got := ask(now + 25*3_600_000)
+	if len(got.Notices) != 1 || got.Notices[0].Kind != prom.NoticeHistoryGone || len(got.Set.Members) != 4 {
+		t.Errorf("after a deletion: %+v, %d series", got.Notices, len(got.Set.Members))
+	}
 }
 
 func TestNamesReal(t *testing.T) {
