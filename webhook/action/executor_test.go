@@ -152,7 +152,7 @@ func (w *world) wait(d time.Duration) {
 func TestRunsWhatIsDue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		w := newWorld(t, func(o *action.Options) { o.Poll = time.Minute })
 		w.add(notice("future", "slack", "c1", 90*time.Minute), notice("now", "log", "c1", 0))
 		stop := w.run()
 		w.wait(time.Millisecond)
@@ -513,6 +513,7 @@ func TestCloseHandler(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(o *action.Options) {
+			o.Poll, o.Sweep, o.Lease = time.Hour, time.Hour, 3*time.Hour // a day is long
 			o.Handlers = map[cases.Kind]action.Handler{cases.AutoClose: action.Close{Cases: o.Queue.(*store.DB)}}
 		})
 		resolved := cases.Case{ID: "c1", Key: "k1", State: cases.Resolved, Epoch: 1}

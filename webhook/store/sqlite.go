@@ -76,8 +76,8 @@ type sqliteWriter struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	jobs  chan *job
-	stop  chan struct{}
-	wg    sync.WaitGroup
+	stop  chan struct{} // closed to end run
+	ended chan struct{} // closed when run has ended
 	once  sync.Once
 }
 
@@ -105,12 +105,12 @@ func openWriter(ctx context.Context, path string) (*sqliteWriter, error) {
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	w := &sqliteWriter{pool: pool, conn: conn, stmts: map[string]*sql.Stmt{}, jobs: make(chan *job, maxBatch), stop: make(chan struct{})}
+	w := &sqliteWriter{pool: pool, conn: conn, stmts: map[string]*sql.Stmt{}, jobs: make(chan *job, maxBatch), stop: make(chan struct{}), ended: make(chan struct{})}
 	// Whatever ran under an earlier process of this file is free to be reaped.
 	if _, err := w.exec(ctx, `UPDATE actions SET lease_until = 1 WHERE state = 'running'`); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	w.wg.Go(w.run)
+	go w.run() // until stopRun
 	return w, nil
 }
 
@@ -123,7 +123,7 @@ func (w *sqliteWriter) close() error {
 func (w *sqliteWriter) stopRun() {
 	w.once.Do(func() {
 		close(w.stop)
-		w.wg.Wait()
+		<-w.ended
 		for _, s := range w.stmts {
 			_ = s.Close()
 		}
@@ -148,10 +148,18 @@ func (w *sqliteWriter) write(ctx context.Context, f func(context.Context, tx) er
 		return err
 	case <-ctx.Done(): // it may still be committed: the caller will try again
 		return ctx.Err()
+	case <-w.ended: // nobody looks at the queue any more
+	}
+	select {
+	case err := <-j.done:
+		return err
+	default:
+		return errClosed
 	}
 }
 
 func (w *sqliteWriter) run() {
+	defer close(w.ended)
 	for {
 		select {
 		case j := <-w.jobs:
