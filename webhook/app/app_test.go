@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -368,6 +369,20 @@ func TestMetricsAreGood(t *testing.T) {
 	}
 	for _, p := range problems {
 		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	manual, err := os.ReadFile("../../docs/webhook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^# TYPE (foreshock_\w+) `).FindAllStringSubmatch(text, -1) {
+		if !strings.Contains(string(manual), "`"+m[1]+"`") {
+			t.Errorf("docs/webhook.md does not describe the metric %s", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile("`(foreshock_\\w+)`").FindAllStringSubmatch(string(manual), -1) {
+		if !strings.Contains(text, "# TYPE "+m[1]+" ") {
+			t.Errorf("docs/webhook.md describes the metric %s, which does not exist", m[1])
+		}
 	}
 	for _, want := range []string{
 		`foreshock_webhook_store_up 1`, `foreshock_webhook_cases{state="new"} 1`, `foreshock_webhook_open_cases{grade="P0"} 1`,
