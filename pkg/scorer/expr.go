@@ -22,9 +22,13 @@ func (r Rule) expanded(scrape registry.Duration) string {
 	rate := max(r.Step+scrape, 4*scrape)
 	ms := func(d registry.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 	values := [][2]string{
-		{"__interval_ms", ms(r.Step)}, {"__interval", r.Step.String()},
-		{"__rate_interval_ms", ms(rate)}, {"__rate_interval", rate.String()},
-		{"__range_ms", ms(r.Train)}, {"__range_s", strconv.FormatInt(int64(r.Train.Std()/time.Second), 10)}, {"__range", r.Train.String()},
+		{"__interval_ms", ms(r.Step)},
+		{"__interval", r.Step.String()},
+		{"__rate_interval_ms", ms(rate)},
+		{"__rate_interval", rate.String()},
+		{"__range_ms", ms(r.Train)},
+		{"__range_s", strconv.FormatInt(int64(r.Train.Std()/time.Second), 10)},
+		{"__range", r.Train.String()},
 	}
 	var pairs []string
 	for _, v := range values {

@@ -2,7 +2,6 @@ package scorer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -160,5 +159,3 @@ func value(m *dto.Metric) float64 {
 }
 
 var published5 = []string{"foreshock_score", "foreshock_expected", "foreshock_lower", "foreshock_upper", "foreshock_anomalous"}
-
-var errDown = errors.New("down")

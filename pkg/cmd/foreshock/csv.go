@@ -42,7 +42,7 @@ var (
 
 // readFile reads a file by its name: "-" is the given reader, a name that ends in .gz is unpacked.
 func readFile(name string, stdin io.Reader, o csvOptions) (*table, error) {
-	var r io.Reader = stdin
+	r := stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
@@ -67,7 +67,7 @@ func readCSV(name string, r io.Reader, o csvOptions) (*table, error) {
 	p := &csvReader{table: &table{name: name}, o: o, in: bufio.NewReaderSize(skipMark(r), maxLine), unit: o.unit}
 	for {
 		line, err := p.line()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -117,9 +117,9 @@ func (p *csvReader) line() ([]byte, error) {
 	switch {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, badInputf("%s:%d: the line is longer than %d bytes, want rows of timestamp,value", p.name, p.number, maxLine)
-	case err == io.EOF && len(line) == 0:
+	case errors.Is(err, io.EOF) && len(line) == 0:
 		return nil, io.EOF
-	case err != nil && err != io.EOF:
+	case err != nil && !errors.Is(err, io.EOF):
 		return nil, badInputf("%s:%d: read: %v", p.name, p.number, err)
 	}
 	line = bytes.TrimSuffix(line, []byte("\n"))
