@@ -2,6 +2,8 @@
 process.env.TZ = 'UTC';
 
 export default {
+  // Generous: a busy machine is no fault of a test.
+  testTimeout: 120_000,
   testEnvironment: 'jest-environment-jsdom',
   testMatch: ['<rootDir>/src/**/*.test.{ts,tsx}'],
   // Go keeps many files below pkg; none is ours.

@@ -1,7 +1,11 @@
 // What jsdom lacks and @grafana/* wants at import.
 import '@testing-library/jest-dom';
+import { configure } from '@testing-library/dom';
 import { ReadableStream, TransformStream, WritableStream } from 'node:stream/web';
 import { TextDecoder, TextEncoder } from 'node:util';
+
+// Generous: a busy machine is no fault of a test.
+configure({ asyncUtilTimeout: 60_000 });
 
 /** The one of worker_threads keeps the process alive for ever. */
 class MessageChannel {

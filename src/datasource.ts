@@ -40,14 +40,10 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
       annotation.target?.expr ? { ...annotation.target, refId: 'Anno', output: OUTPUT_ANNOTATIONS } : undefined,
   };
 
-  /** The zone of queries that name none. */
-  readonly zone: string;
-
   private answers = new Map<string, Promise<unknown>>();
 
   constructor(settings: DataSourceInstanceSettings<ForeshockOptions>) {
     super(settings);
-    this.zone = settings.jsonData?.zone || 'UTC';
   }
 
   getDefaultQuery(app: CoreApp): Partial<ForeshockQuery> {

@@ -19,19 +19,13 @@ export function useDescriptors(datasource: DataSource): State & { retry: () => v
 
   useEffect(() => {
     question.datasource.descriptors(question.lang).then(
-      (descriptors) => setAnswer({ to: question, descriptors: withZone(descriptors, question.datasource.zone) }),
+      (descriptors) => setAnswer({ to: question, descriptors }),
       (error: unknown) => setAnswer({ to: question, error: message(error) })
     );
   }, [question]);
 
   const retry = useCallback(() => setAttempt((n) => n + 1), []);
   return answer.to === question ? { descriptors: answer.descriptors, error: answer.error, retry } : { retry };
-}
-
-/** A query that names no zone uses that of the data source. */
-function withZone(descriptors: Descriptors, zone: string): Descriptors {
-  const walk = descriptors.walk.map((param) => (param.name === 'zone' ? { ...param, default: zone } : param));
-  return { ...descriptors, walk };
 }
 
 /** The sentence of the back end (`{"error": "..."}`) where it gave one, else Grafana's. */

@@ -2,9 +2,15 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { root } from './server.mjs';
+import { descriptors, root } from './server.mjs';
 
 const QUERY = { refId: 'A', kind: 'detect', expr: 'up', detector: 'seasonal', output: 'series' };
+const english = await descriptors('en');
+const chinese = await descriptors('zh-Hans');
+
+const detector = (name, from = english) => from.detectors.find((d) => d.name === name);
+const output = (name) => english.kinds[0].outputs.find((o) => o.name === name);
+
 const queries = path.join(root, 'pkg/plugin/testdata/queries');
 
 /** Each test gets `open(show, prepare)`, which opens a page and has its console checked at the end. */
@@ -54,12 +60,12 @@ export const queryTests = {
   },
 
   'changes the form with the detector, and drops what the new one does not know': async (open) => {
-    const editor = await open({ query: { ...QUERY, params: { trend: false, budget: 2 } } });
+    const editor = await open({ query: { ...QUERY, params: { recurring: 5, budget: 2 } } });
     await editor.page.locator('[id="foreshock-A-params-bucket"]').waitFor();
-    await editor.sees('Compares each sample with what is usual at that time');
-    await editor.picks('foreshock-A-detector', /Median distance/);
+    await editor.sees(detector('seasonal').summary);
+    await editor.picks('foreshock-A-detector', detector('mad').title);
     await editor.holds({ ...QUERY, detector: 'mad', params: { budget: 2 } });
-    await editor.sees('Compares each sample with the median');
+    await editor.sees(detector('mad').summary);
     assert.equal(await editor.page.locator('[id="foreshock-A-params-bucket"]').count(), 0);
     await editor.page.locator('[id="foreshock-A-params-budget"]').waitFor();
   },
@@ -109,8 +115,8 @@ export const queryTests = {
 
   'chooses output, legend and language': async (open) => {
     const editor = await open({ query: QUERY });
-    await editor.page.getByRole('radio', { name: 'Intervals' }).click({ force: true });
-    await editor.sees('A table of anomalous episodes');
+    await editor.page.getByRole('radio', { name: output('intervals').title }).click({ force: true });
+    await editor.sees(output('intervals').help);
     await editor.fill('foreshock-A-legend', '{{service}}');
     await editor.picks('foreshock-A-lang', '简体中文');
     await editor.holds({ ...QUERY, output: 'intervals', legend: '{{service}}', lang: 'zh-Hans' });
@@ -127,8 +133,8 @@ export const queryTests = {
 
   'makes annotations where Grafana asks for them': async (open) => {
     const editor = await open({ annotation: '1', query: { ...QUERY, refId: 'Anno' } });
-    await editor.sees('Episodes as annotations on a dashboard.');
-    assert.equal(await editor.page.getByRole('radio', { name: 'Intervals' }).count(), 0);
+    await editor.sees(output('annotations').help);
+    assert.equal(await editor.page.getByRole('radio', { name: output('intervals').title }).count(), 0);
     await editor.fill('foreshock-Anno-legend', 'x');
     await editor.holds({ ...QUERY, refId: 'Anno', legend: 'x', output: 'annotations' });
   },
@@ -138,7 +144,9 @@ export const queryTests = {
     await editor.sees('检测器参数');
     await editor.sees('采样与训练');
     assert.ok(editor.requests.some((url) => url.includes('/resources/descriptors?lang=zh-Hans')));
-    assert.match(await editor.page.locator('[id="foreshock-A-detector"]').inputValue(), /（zh-Hans）/);
+    const shown = await editor.page.locator('[id="foreshock-A-detector"]').inputValue();
+    assert.equal(shown, detector('seasonal', chinese).title);
+    assert.notEqual(shown, detector('seasonal').title);
     await editor.fill('foreshock-A-params-budget', '5000');
     await editor.sees('误报预算：不允许“5000”，应为数字，范围 0.01 到 1000');
   },

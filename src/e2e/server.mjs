@@ -9,7 +9,9 @@ const harness = path.join(import.meta.dirname, 'harness');
 const dist = path.join(root, 'dist');
 const images = path.join(root, 'node_modules/@grafana/ui/dist/public');
 const monaco = path.join(root, 'node_modules/monaco-editor/min');
-const fixture = path.join(root, 'pkg/plugin/testdata/descriptors.json');
+const testdata = path.join(root, 'pkg/plugin/testdata');
+/** What the back end answers to `descriptors`, by language. */
+const FIXTURES = { en: 'descriptors.json', 'zh-Hans': 'descriptors.zh-Hans.json' };
 
 const TYPES = {
   '.html': 'text/html',
@@ -28,13 +30,14 @@ const METRICS = [
 ];
 const VALUES = { job: ['node', 'prometheus'], service: ['cart', 'checkout', 'frontend'], instance: ['a:9100'] };
 
+export async function descriptors(lang) {
+  return JSON.parse(await fs.readFile(path.join(testdata, FIXTURES[lang]), 'utf8'));
+}
+
 /** The answer of a resource of the back end; undefined when there is none. */
 async function resource(name, query) {
   if (name === 'descriptors') {
-    const text = await fs.readFile(fixture, 'utf8');
-    // The fixture is in English; another language is told by a mark behind every title.
-    const lang = query.get('lang');
-    return JSON.parse(text, (key, value) => (key === 'title' && lang !== 'en' ? `${value}（${lang}）` : value));
+    return descriptors(query.get('lang'));
   }
   if (name === 'metrics') {
     return METRICS.filter((metric) => metric.name.startsWith(query.get('prefix') ?? ''));
