@@ -330,20 +330,20 @@ func TestGrafanaSignature(t *testing.T) {
 func TestLargeBodies(t *testing.T) {
 	t.Parallel()
 	s := settings()
-	s.Body = 64 << 20
+	s.Body = 12 << 20
 	b := start(t, s)
-	long := `{"alerts":[{"status":"firing","labels":{"alertname":"A","x":"` + strings.Repeat("l", 100_000) + `"},"annotations":{"a":"` + strings.Repeat("a", 40<<20) + `"}}]}`
+	long := `{"alerts":[{"status":"firing","labels":{"alertname":"A","x":"` + strings.Repeat("l", 100_000) + `"},"annotations":{"a":"` + strings.Repeat("a", 10<<20) + `"}}]}`
 	if code, text := b.post(t, "/api/v1/alerts", zipped(t, long), "Content-Encoding", "gzip"); code != 200 {
 		t.Fatal(code, text)
 	}
 	a := b.deliveries[0].Message.Alerts[0]
-	if len(a.Labels["x"]) != 100_000 || len(a.Annotations["a"]) > 64<<10 || len(a.Cut) != 1 || a.Cut[0].Bytes != 40<<20 {
+	if len(a.Labels["x"]) != 100_000 || len(a.Annotations["a"]) > 64<<10 || len(a.Cut) != 1 || a.Cut[0].Bytes != 10<<20 {
 		t.Errorf("labels %d, annotation %d, cut %+v", len(a.Labels["x"]), len(a.Annotations["a"]), a.Cut)
 	}
 	if !b.deliveries[0].RawCut || b.deliveries[0].RawSize != int64(len(long)) {
 		t.Errorf("raw: %d bytes, cut %v", b.deliveries[0].RawSize, b.deliveries[0].RawCut)
 	}
-	bomb := `{"alerts":[{"labels":{"a":"` + strings.Repeat("a", 65<<20) + `"}}]}`
+	bomb := `{"alerts":[{"labels":{"a":"` + strings.Repeat("a", 13<<20) + `"}}]}`
 	if code, text := b.post(t, "/api/v1/alerts", zipped(t, bomb), "Content-Encoding", "gzip"); code != 503 {
 		t.Errorf("the bomb: %d %s", code, text)
 	}
