@@ -192,7 +192,7 @@ func send(t testing.TB, in *stage.Intake, id string, group []alert.Alert) {
 
 func TestOrderSQLite(t *testing.T) {
 	t.Parallel()
-	testOrder(t, 30, func(t testing.TB) [2]*store.DB {
+	testOrder(t, 20, func(t testing.TB) [2]*store.DB {
 		db := storetest.Open(t, "sqlite://"+filepath.Join(t.TempDir(), "w.db"))
 		return [2]*store.DB{db, db}
 	})
