@@ -197,7 +197,7 @@ func (s *Server) Run(ctx context.Context) error {
 	s.stopping.Store(true)
 	err = errors.Join(err, s.stop(servers))
 	for range open {
-		<-failed
+		err = errors.Join(err, <-failed)
 	}
 	return err
 }

@@ -207,8 +207,10 @@ func TestGracefulStop(t *testing.T) {
 func TestStopDeadline(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
-	s, err := New(Options{Listen: []string{"127.0.0.1:0"}, Limits: Limits{Stop: 50 * time.Millisecond},
-		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { close(entered); <-r.Context().Done() })})
+	s, err := New(Options{
+		Listen: []string{"127.0.0.1:0"}, Limits: Limits{Stop: 50 * time.Millisecond},
+		Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { close(entered); <-r.Context().Done() }),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

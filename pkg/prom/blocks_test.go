@@ -68,7 +68,7 @@ func TestBlocksAreInvisible(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, uint64(o.MaxSeries)))
 		now := base
 		steps := []int64{60_000, 601_000, 905_500, 3_600_000, 3_600_000, 7 * 3_600_000, 86_400_000, 100_000_000}
-		for i := range 40 {
+		for i := range 25 {
 			now += r.Int64N(3 * 3_600_000)
 			h.now.Store(now)
 			step := steps[r.IntN(len(steps))]

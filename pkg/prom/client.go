@@ -179,7 +179,7 @@ func (c *Client) read(ctx context.Context, q call, decode func(resp *http.Respon
 	if err := decode(resp, limited); err != nil {
 		return c.decodeError(ctx, resp, limited, err)
 	}
-	io.CopyN(io.Discard, resp.Body, 1) // the end of the body, so that the connection is used again
+	_, _ = io.CopyN(io.Discard, resp.Body, 1) // the end of the body, so that the connection is used again
 	return nil
 }
 

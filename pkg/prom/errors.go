@@ -83,8 +83,10 @@ func (c *Client) decodeError(ctx context.Context, resp *http.Response, body *wir
 	var known *Error
 	switch {
 	case errors.Is(body.err, errTooLong):
-		return &Error{Kind: KindTooManySamples, Status: http.StatusOK,
-			Text: fmt.Sprintf("the answer of %s is longer than %d bytes: ask for fewer series, a shorter range or a longer step", c.Address(), body.limit)}
+		return &Error{
+			Kind: KindTooManySamples, Status: http.StatusOK,
+			Text: fmt.Sprintf("the answer of %s is longer than %d bytes: ask for fewer series, a shorter range or a longer step", c.Address(), body.limit),
+		}
 	case body.err != nil:
 		return c.transportError(ctx, body.err)
 	case errors.As(err, &known):

@@ -41,8 +41,10 @@ func (c *Client) Instant(ctx context.Context, expr string, t int64) (Vector, err
 			return err
 		}
 		if h.status == "success" && (h.resultType == "matrix" || h.resultType == "string") {
-			return &Error{Kind: KindBadQuery, Status: resp.StatusCode,
-				Text: fmt.Sprintf("the query gives a %s: want an instant vector or a scalar", map[string]string{"matrix": "range vector", "string": "string"}[h.resultType])}
+			return &Error{
+				Kind: KindBadQuery, Status: resp.StatusCode,
+				Text: fmt.Sprintf("the query gives a %s: want an instant vector or a scalar", map[string]string{"matrix": "range vector", "string": "string"}[h.resultType]),
+			}
 		}
 		if err := c.checkHead(resp, h, "vector", "scalar"); err != nil {
 			return err

@@ -108,7 +108,7 @@ func (c *Client) BuildInfo(ctx context.Context) (Build, error) {
 	var data struct {
 		Version string `json:"version"`
 	}
-	resp, err := c.get(ctx, call{path: "/api/v1/status/buildinfo", method: http.MethodGet}, &data)
+	header, err := c.get(ctx, call{path: "/api/v1/status/buildinfo", method: http.MethodGet}, &data)
 	if kind(err) == KindNotPrometheus {
 		if _, failed := c.Instant(ctx, "vector(1)", time.Now().UnixMilli()); failed != nil {
 			return Build{}, failed
@@ -119,7 +119,7 @@ func (c *Client) BuildInfo(ctx context.Context) (Build, error) {
 		return Build{}, err
 	}
 	b := Build{Version: data.Version}
-	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		// The header is cut to whole seconds: half a second is right on average. The answer was given between then and now.
 		middle := began.Add(time.Since(began) / 2)
 		b.HasClock, b.Skew = true, date.Add(500*time.Millisecond).Sub(middle)
@@ -180,12 +180,12 @@ func (c *Client) names(ctx context.Context, q call, limit int) ([]string, error)
 // maxMetaWire bounds answers that are decoded as a whole: 64 MiB is the metadata of some 400,000 metrics.
 const maxMetaWire = 64 << 20
 
-// get decodes the data of an answer that is not samples into data.
-func (c *Client) get(ctx context.Context, q call, data any) (*http.Response, error) {
-	var resp *http.Response
+// get decodes the data of an answer that is not samples into data, and gives the answer's header.
+func (c *Client) get(ctx context.Context, q call, data any) (http.Header, error) {
+	var header http.Header
 	q.wire = maxMetaWire
 	err := c.read(ctx, q, func(r *http.Response, body io.Reader) error {
-		resp = r
+		header = r.Header
 		var a struct {
 			Status    string          `json:"status"`
 			ErrorType string          `json:"errorType"`
@@ -207,5 +207,5 @@ func (c *Client) get(ctx context.Context, q call, data any) (*http.Response, err
 		}
 		return json.Unmarshal(a.Data, data)
 	})
-	return resp, err
+	return header, err
 }

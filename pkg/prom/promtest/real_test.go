@@ -252,7 +252,7 @@ func TestServerLimits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := client.Range(context.Background(), "sum by (job) (sum_over_time(x[1h]))", grid); kind(err) != c.want {
+			if _, err := client.Range(context.Background(), "max_over_time(sum_over_time(x[2h])[3h:1m])", grid); kind(err) != c.want {
 				t.Errorf("got %v (%v), want %v", err, kind(err), c.want)
 			}
 		})
