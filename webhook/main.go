@@ -134,7 +134,10 @@ func start(ctx context.Context, f flags, logger *slog.Logger, stderr io.Writer) 
 		select {
 		case <-hup:
 			_ = a.Reload() // the server logs and counts it
-		case <-ended:
+		case err := <-ended:
+			if err != nil {
+				logger.Error("the listener failed", "err", err)
+			}
 			logger.Info("stopping")
 			if err := a.Stop(); err != nil {
 				fmt.Fprintf(stderr, "foreshock-webhook: %s\n", err)

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// Cut shortens the text to at most max bytes, the mark included, never inside a character. A text that fits is returned as it is.
-func Cut(text string, max int, mark string) string {
-	if len(text) <= max {
+// Cut shortens the text to at most limit bytes, the mark included, never inside a character. A text that fits is returned as it is.
+func Cut(text string, limit int, mark string) string {
+	if len(text) <= limit {
 		return text
 	}
-	if len(mark) > max {
+	if len(mark) > limit {
 		mark = ""
 	}
-	end := max - len(mark)
+	end := limit - len(mark)
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}
@@ -23,13 +23,13 @@ func Cut(text string, max int, mark string) string {
 }
 
 // CutRunes is Cut counted in characters (code points).
-func CutRunes(text string, max int, mark string) string {
-	if len(text) <= max || utf8.RuneCountInString(text) <= max {
+func CutRunes(text string, limit int, mark string) string {
+	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
 		return text
 	}
-	keep := max - utf8.RuneCountInString(mark)
+	keep := limit - utf8.RuneCountInString(mark)
 	if keep < 0 {
-		mark, keep = "", max
+		mark, keep = "", limit
 	}
 	for i := range text {
 		if keep == 0 {

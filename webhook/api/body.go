@@ -43,12 +43,12 @@ type body struct {
 	heavy chan struct{}
 	held  bool
 	read  int64
-	max   int64
+	limit int64
 }
 
 // open begins to read. A key asks for the HMAC of the bytes as they came, begun with prefix.
-func (h *Handler) open(r *http.Request, max int64, key []byte, prefix string) (*body, error) {
-	b := &body{ctx: r.Context(), src: r.Body, heavy: h.heavy, max: max}
+func (h *Handler) open(r *http.Request, limit int64, key []byte, prefix string) (*body, error) {
+	b := &body{ctx: r.Context(), src: r.Body, heavy: h.heavy, limit: limit}
 	if len(key) > 0 {
 		b.mac = hmac.New(sha256.New, key)
 		_, _ = io.WriteString(b.mac, prefix)
@@ -83,10 +83,10 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := b.src.Read(p)
-	if b.read += int64(n); b.read > b.max {
+	if b.read += int64(n); b.read > b.limit {
 		return 0, errTooLarge
 	}
-	if err != nil && err != io.EOF && b.zip != nil {
+	if err != nil && !errors.Is(err, io.EOF) && b.zip != nil {
 		err = codingError(err)
 	}
 	return n, err

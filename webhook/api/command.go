@@ -90,8 +90,8 @@ func (h *Handler) readOrder(w http.ResponseWriter, r *http.Request) (order, erro
 	return o, nil
 }
 
-func line(s string, max int) string {
-	return strings.TrimSpace(message.CutRunes(message.Plain(s), max, "…"))
+func line(s string, limit int) string {
+	return strings.TrimSpace(message.CutRunes(message.Plain(s), limit, "…"))
 }
 
 func list(all []cases.Trigger) string {

@@ -151,7 +151,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 func TestAliasBomb(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	b.WriteString("channels: {log: {type: log}}\nalertmanagers:\n  a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
+	b.WriteString("channels: {log: {type: log}}\nalertmanagers:\n  a0: &a0 [a, b, c, d, e, f, g, h, i, j]\n")
 	for i := 1; i < 12; i++ {
 		fmt.Fprintf(&b, "  a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 	}

@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/foreshock/foreshock/webhook/notify"
 )
 
 // maxNodes bounds a configuration with its aliases expanded: far above any written by people, far below what an alias bomb makes.
@@ -65,9 +63,8 @@ func (d *decoder) at(err error) error {
 }
 
 var (
-	textType   = reflect.TypeFor[encoding.TextUnmarshaler]()
-	secretType = reflect.TypeFor[notify.Secret]()
-	channels   = reflect.TypeFor[Channels]()
+	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
+	channels = reflect.TypeFor[Channels]()
 )
 
 // resolveAlias follows aliases; false when the document is too large with them, or one contains itself.

@@ -42,9 +42,9 @@ type slackBlock struct {
 }
 
 // plainText is a text object in which nothing is parsed: the place for what came from alerts.
-func plainText(text string, max int) *slackText {
+func plainText(text string, limit int) *slackText {
 	off := false
-	return &slackText{Type: "plain_text", Text: fitSlack(text, max), Emoji: &off}
+	return &slackText{Type: "plain_text", Text: fitSlack(text, limit), Emoji: &off}
 }
 
 // mrkdwn is a text object for our own words and links. What came from alerts must be escaped by link or escapeSlack.
@@ -57,14 +57,14 @@ var slackEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // escapeSlack writes the three characters that Slack parses as entities; it decodes these three and no others.
 func escapeSlack(text string) string { return slackEscaper.Replace(text) }
 
-// fitSlack escapes the text and cuts it to max characters as sent, never inside an entity.
-func fitSlack(text string, max int) string {
+// fitSlack escapes the text and cuts it to limit characters as sent, never inside an entity.
+func fitSlack(text string, limit int) string {
 	escaped := escapeSlack(text)
-	if utf8.RuneCountInString(escaped) <= max {
+	if utf8.RuneCountInString(escaped) <= limit {
 		return escaped
 	}
 	var b strings.Builder
-	room := max - 1 // for the mark
+	room := limit - 1 // for the mark
 	for _, r := range text {
 		one := escapeSlack(string(r))
 		if room -= utf8.RuneCountInString(one); room < 0 {
@@ -179,8 +179,10 @@ func (s *Slack) footer(m cases.Message) []slackBlock {
 	seen := map[string]bool{}
 	for _, a := range m.Notice.Alerts {
 		for _, l := range []struct{ key, to string }{
-			{"webhook.link.runbook", a.Annotations["runbook_url"]}, {"webhook.link.dashboard", a.DashboardURL},
-			{"webhook.link.panel", a.PanelURL}, {"webhook.link.source", a.GeneratorURL},
+			{"webhook.link.runbook", a.Annotations["runbook_url"]},
+			{"webhook.link.dashboard", a.DashboardURL},
+			{"webhook.link.panel", a.PanelURL},
+			{"webhook.link.source", a.GeneratorURL},
 		} {
 			// One link of each sort: alerts of one case nearly always share them.
 			if !seen[l.key] && add(slackLink(l.to, s.text(l.key)+hostOf(l.to))) {
