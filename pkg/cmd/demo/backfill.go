@@ -12,8 +12,8 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 )
 
-// history is how far back the shop's series reach: two weeks of training, and a day so that the first fit has all of them.
-const history = 15 * 24 * time.Hour
+// history is how far back the shop's series reach: two weeks of training, and two days so that the fit of the day before has all of them.
+const history = 16 * 24 * time.Hour
 
 // blockSpan is what one block holds. Blocks begin at multiples of it, as those of a Prometheus do.
 const blockSpan = 24 * time.Hour

@@ -185,11 +185,22 @@ func (d *demo) collect(ctx context.Context) {
 			return
 		case n := <-d.stack.inbox.got:
 			d.told.add(n)
-			if n.What != cases.WhatOpened {
+			if n.What != cases.WhatOpened || !d.followed(n) {
 				d.story.event(n.at, "notification", "received: %q", n.Subject)
 			}
 		}
 	}
+}
+
+// Alerts whose way is shown link by link.
+var (
+	latencyAlert = target{"ShopLatencyAnomaly", "service", victim}
+	hostAlert    = target{"HostHighCpu", "instance", "this-host"}
+)
+
+// followed reports whether a notification belongs to such an alert.
+func (d *demo) followed(n notice) bool {
+	return latencyAlert.matches(n.Case.Labels) || hostAlert.matches(n.Case.Labels)
 }
 
 // latencyChain is the way of the victim's alert.
@@ -209,7 +220,7 @@ func (d *demo) latencyChain() *chain {
 			},
 		},
 	}
-	return &chain{"the latency of " + victim, append(links, d.alertLinks(target{"ShopLatencyAnomaly", "service", victim})...)}
+	return &chain{"the latency of " + victim, append(links, d.alertLinks(latencyAlert)...)}
 }
 
 // pluginChain is the verdict of the plugin, which judges by itself, as it does for a panel or a rule of Grafana.
@@ -243,15 +254,14 @@ func (d *demo) pluginSays(ctx context.Context) (sighting, bool, error) {
 
 // hostChain is the way of the host's alert, nil where it cannot be seen: no CPU is burnt, or the rule fires before.
 func (d *demo) hostChain(ctx context.Context) *chain {
-	t := target{"HostHighCpu", "instance", "this-host"}
 	if d.options.burnCores == 0 {
 		return nil
 	}
-	if _, fires, _ := prometheusFires(ctx, d.stack.prometheus.URL(), t); fires {
+	if _, fires, _ := prometheusFires(ctx, d.stack.prometheus.URL(), hostAlert); fires {
 		d.story.say("This machine is busy already: its rule HostHighCpu fires before the fault, so nothing is to be learnt from burning CPU.")
 		return nil
 	}
-	return &chain{"the busy host", d.alertLinks(t)}
+	return &chain{"the busy host", d.alertLinks(hostAlert)}
 }
 
 // followHost follows the host's alert. That its rule does not fire is no break: in a container the host may be much larger than what may be burnt.

@@ -111,7 +111,7 @@ func (s *stack) backfill(ctx context.Context, o options, story *story) error {
 		}
 		var percent atomic.Int64
 		status := func() string { return fmt.Sprintf("%d %%", percent.Load()) }
-		err := story.during("writing 15 days of history of the shop", status, func() error {
+		err := story.during("writing 16 days of history of the shop", status, func() error {
 			return backfill(ctx, data, s.shop, end, func(share float64) { percent.Store(int64(100 * share)) })
 		})
 		if err != nil {
@@ -274,4 +274,13 @@ func (s *stack) write(name string, values map[string]string) (string, error) {
 		return "", err
 	}
 	return path, errors.Join(t.Execute(f, values), f.Close())
+}
+
+// place copies a file of the folder config into dir as it is.
+func (s *stack) place(name, dir string) error {
+	text, err := configs.ReadFile("config/" + name)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, name), text, 0o600)
 }
