@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/foreshock/foreshock/pkg/detect"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -355,7 +357,7 @@ func TestBadInput(t *testing.T) {
 		{"", []string{"detect", file, file}, "got 2 files, want --output"},
 		{"", []string{"detect", file, "--output", t.TempDir(), "--plot", "x.png"}, "--plot"},
 		{"", []string{"detect", file, "--plot", "x.gif"}, `--plot: got "x.gif", want a file name that ends in .png or .svg`},
-		{"", []string{"detect", file, "-d", "magic"}, `unknown detector "magic": want one of mad, seasonal`},
+		{"", []string{"detect", file, "-d", "magic"}, `unknown detector "magic": want one of ` + strings.Join(detect.Detectors.Names(), ", ")},
 		{"", []string{"detect", file, "-p", "budget"}, `--param: got "budget", want KEY=VALUE`},
 		{"", []string{"detect", file, "-p", "budget=-1"}, `parameter "budget": got -1, want 0.01 to 1000`},
 		{"", []string{"detect", file, "-p", "budgets=1"}, `unknown parameter "budgets": want one of`},
