@@ -55,15 +55,15 @@ func TestGolden(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"seasonal.csv", nil},
-		{"mad.csv", []string{"-d", "mad", "-p", "budget=4", "--policy", "direction=up"}},
+		{"verdicts.csv", nil},
+		{"narrow.csv", []string{"-p", "width=20", "--policy", "direction=up"}},
 		{"review.csv", []string{"--fit", "all"}},
 		{"intervals.csv", []string{"--format", "intervals"}},
 		{"intervals.zh.csv", []string{"--format", "intervals", "--lang", "zh-Hans"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := foreshock(t, input, append([]string{"detect", "-"}, c.args...)...)
+			got := foreshock(t, input, append([]string{"detect", "-", "-d", "mean"}, c.args...)...)
 			if got.code != 0 {
 				t.Fatalf("exit code %d: %s", got.code, got.errors)
 			}

@@ -4,11 +4,56 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
 )
+
+func init() {
+	detect.Detectors.Add(registry.Entry[detect.Detector]{Name: "mean", Summary: "For tests.", New: func() detect.Detector { return &mean{Width: 30} }})
+}
+
+// mean is a detector that never changes, for golden files that only a change of the command line breaks: the mean of the window, and a fixed width.
+type mean struct {
+	Width float64 `json:"width" min:"1"`
+}
+
+func (*mean) Validate() error { return nil }
+
+func (*mean) Catches() detect.Kinds { return detect.Spike }
+
+func (d *mean) Fit(train detect.Train) (detect.Model, error) {
+	sum, n := 0.0, 0.0
+	for _, x := range train.Series.Values {
+		if !math.IsNaN(x) {
+			sum, n = sum+x, n+1
+		}
+	}
+	return meanModel{math.Round(sum / n), d.Width}, nil
+}
+
+type meanModel struct{ centre, width float64 }
+
+func (m meanModel) MarshalBinary() ([]byte, error) { return nil, nil }
+
+func (m meanModel) Score(window series.Series, warmup int) (detect.Result, error) {
+	r := detect.NewResult(window.Grid.N - warmup)
+	for i := range r.Score {
+		x := window.Values[warmup+i]
+		r.Expected[i], r.Lower[i], r.Upper[i] = m.centre, m.centre-m.width, m.centre+m.width
+		r.Score[i] = math.Abs(x-m.centre) / m.width
+		if math.IsNaN(x) {
+			r.State[i] = detect.Gap
+		}
+	}
+	return r, nil
+}
 
 // outcome is what one run of the program left.
 type outcome struct {
