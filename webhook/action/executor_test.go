@@ -545,3 +545,42 @@ func TestOptions(t *testing.T) {
 		t.Error("an executor without a queue")
 	}
 }
+
+// late is a queue in which something becomes due just after a claim has found
+// nothing, before the worker knows.
+type late struct {
+	action.Queue
+	once sync.Once
+	add  func()
+}
+
+func (l *late) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error) {
+	got, err := l.Queue.Claim(ctx, r)
+	if len(got) == 0 {
+		l.once.Do(func() {
+			l.add()
+			time.Sleep(time.Millisecond) // virtual: the dispatcher looks meanwhile
+		})
+	}
+	return got, err
+}
+
+// What becomes due while a worker is about to go is not left to the next poll.
+func TestNothingIsOverlooked(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := &late{}
+		w := newWorld(t, func(o *action.Options) {
+			q.Queue = o.Queue
+			o.Queue, o.Poll = q, time.Hour
+		})
+		q.add = func() { w.add(notice("late", "slack", "c2", 0)) }
+		w.add(notice("first", "slack", "c1", 0))
+		stop := w.run()
+		w.wait(time.Second)
+		stop()
+		if got := w.f.keys(); !slices.Equal(got, []string{"first", "late"}) {
+			t.Errorf("sent %v", got)
+		}
+	})
+}
