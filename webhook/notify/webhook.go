@@ -42,11 +42,11 @@ type Webhook struct {
 
 // WebhookBody is the JSON that the webhook channel posts. Fields are only ever added.
 type WebhookBody struct {
-	Version       string        `json:"version"` // "1"
-	Key           string        `json:"key"`     // the same at every attempt of this message: drop what was seen
-	Attempt       int           `json:"attempt"` // from 1
+	Version       string        `json:"version"`                 // "1"
+	Key           string        `json:"key"`                     // the same at every attempt of this message: drop what was seen
+	Attempt       int           `json:"attempt"`                 // from 1
 	MaybeRepeated bool          `json:"maybeRepeated,omitempty"` // the program died during the attempt before
-	What          cases.What    `json:"what"` // opened, reopened, resolved
+	What          cases.What    `json:"what"`                    // opened, reopened, resolved
 	At            time.Time     `json:"at"`
 	Channel       string        `json:"channel"`
 	Subject       string        `json:"subject"` // one line in the channel's language
