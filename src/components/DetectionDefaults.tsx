@@ -1,10 +1,11 @@
 import { css } from '@emotion/css';
 import type { DataSourcePluginOptionsEditorProps, GrafanaTheme2 } from '@grafana/data';
 import { t } from '@grafana/i18n';
-import { Combobox, Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
+import { Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
 
 import type { ForeshockOptions, Param, ParamValue } from '../types';
 import { ParamField } from './ParamField';
+import { Pick } from './Pick';
 import { languages } from './TextFields';
 
 type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions>;
@@ -105,11 +106,11 @@ export function DetectionDefaults({ options, onOptionsChange }: Props) {
         />
       ))}
       <Field noMargin label={t('detection-defaults.lang', 'Language of reasons')} htmlFor="foreshock-config-lang">
-        <Combobox
+        <Pick
           id="foreshock-config-lang"
           options={languages()}
           value={jsonData.lang ?? 'en'}
-          onChange={(option) => set('lang', option.value)}
+          onChange={(lang) => set('lang', lang)}
         />
       </Field>
       <Field noMargin label={t('detection-defaults.method', 'HTTP method')}>

@@ -1,9 +1,10 @@
 import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { t } from '@grafana/i18n';
-import { Combobox, Field, Icon, Tooltip, useStyles2 } from '@grafana/ui';
+import { Field, Icon, Tooltip, useStyles2 } from '@grafana/ui';
 
 import type { Detector } from '../types';
+import { Pick } from './Pick';
 
 interface Props {
   id: string;
@@ -26,11 +27,11 @@ export function DetectorPicker({ id, detectors, value, onChange }: Props) {
   return (
     <div className={styles.box}>
       <Field noMargin label={t('detector-picker.label', 'Detector')} htmlFor={id} invalid={!chosen} error={error}>
-        <Combobox
+        <Pick
           id={id}
           options={detectors.map((d) => ({ label: d.title, value: d.name, description: d.summary }))}
-          value={chosen ? value : { label: value, value }}
-          onChange={(option) => onChange(option.value)}
+          value={value}
+          onChange={onChange}
         />
       </Field>
       {chosen && (

@@ -2,7 +2,6 @@ import { css } from '@emotion/css';
 import type { GrafanaTheme2 } from '@grafana/data';
 import { t } from '@grafana/i18n';
 import {
-  Combobox,
   Field,
   Icon,
   IconButton,
@@ -18,6 +17,7 @@ import { useState, type KeyboardEvent, type ReactElement } from 'react';
 
 import { check, isDefault, read, show, titleOf } from '../params';
 import type { Param, ParamValue } from '../types';
+import { Pick } from './Pick';
 
 interface Props {
   id: string;
@@ -194,7 +194,7 @@ function Choice({ id, param, value, onChange }: Props) {
   if (names.join('').length <= RADIO_LETTERS) {
     return <RadioButtonGroup id={id} options={options} value={current} onChange={(name) => onChange(name)} />;
   }
-  return <Combobox id={id} options={options} value={current} onChange={(option) => onChange(option.value)} />;
+  return <Pick id={id} options={options} value={current} onChange={onChange} />;
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({

@@ -1,9 +1,10 @@
 import { css } from '@emotion/css';
 import { t } from '@grafana/i18n';
-import { Combobox, Field, Input, useStyles2 } from '@grafana/ui';
+import { Field, Input, useStyles2 } from '@grafana/ui';
 import { useState } from 'react';
 
 import type { ForeshockQuery } from '../types';
+import { Pick } from './Pick';
 
 interface Props {
   id: string;
@@ -42,11 +43,11 @@ export function TextFields({ id, query, onChange }: Props) {
       </div>
       <div className={styles.box}>
         <Field noMargin label={t('text-fields.lang', 'Language of reasons')} htmlFor={`${id}-lang`}>
-          <Combobox
+          <Pick
             id={`${id}-lang`}
             options={[{ label: t('text-fields.lang-unset', 'As the data source'), value: UNSET }, ...languages()]}
             value={query.lang ?? UNSET}
-            onChange={(option) => onChange({ lang: option.value === UNSET ? undefined : option.value })}
+            onChange={(lang) => onChange({ lang: lang === UNSET ? undefined : lang })}
           />
         </Field>
       </div>
