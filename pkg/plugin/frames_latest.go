@@ -16,7 +16,10 @@ func latestFrame(name string, v detect.Verdicts) *data.Frame {
 		return nil
 	}
 	f := data.NewField("score", data.Labels(v.Series.Labels.Map()), []float64{value})
-	f.Config = (&data.FieldConfig{DisplayNameFromDS: name}).SetMin(0).SetDecimals(2)
+	f.Config = (&data.FieldConfig{DisplayNameFromDS: name, Thresholds: &data.ThresholdsConfig{
+		Mode:  data.ThresholdsModeAbsolute,
+		Steps: []data.Threshold{data.NewThreshold(math.Inf(-1), "green", ""), data.NewThreshold(1, "red", "")},
+	}}).SetMin(0).SetDecimals(2)
 	return numeric(data.NewFrame(name, f))
 }
 

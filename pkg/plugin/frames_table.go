@@ -35,6 +35,11 @@ func (o *outcome) rows() []row {
 	return rows[max(0, len(rows)-maxRows):]
 }
 
+// widths are those of columns in a table panel, in pixels: else all are alike, and of the reason only the beginning would be seen.
+var widths = map[string]map[string]any{
+	"start": {"width": 170}, "end": {"width": 170}, "reason": {"minWidth": 400, "wrapText": true}, "peak": {"width": 100}, "direction": {"width": 90},
+}
+
 func column[T any](rows []row, of func(row) T) []T {
 	out := make([]T, len(rows))
 	for i, r := range rows {
@@ -53,14 +58,14 @@ func number64(x float64) *float64 {
 	return &x
 }
 
-// intervalFrames returns one table of all episodes: start, end (null while open), series, peak, direction, the values at the peak, the
-// reason in words, and a column for each label.
+// intervalFrames returns one table of all episodes: start, end (null while open), series, reason in words, peak, direction, the values at
+// the peak, and a column for each label.
 func (o *outcome) intervalFrames() data.Frames {
 	rows := o.rows()
 	lang := o.query.Lang
 	field := func(name string, values any) *data.Field {
 		f := data.NewField(name, nil, values)
-		f.Config = &data.FieldConfig{DisplayNameFromDS: message.Text(lang, "plugin.column."+name)}
+		f.Config = &data.FieldConfig{DisplayNameFromDS: message.Text(lang, "plugin.column."+name), Custom: widths[name]}
 		return f
 	}
 	at := func(x func(detect.Episode) float64) []*float64 {
@@ -76,15 +81,15 @@ func (o *outcome) intervalFrames() data.Frames {
 			return &t
 		})),
 		field("series", column(rows, func(r row) string { return r.name })),
+		field("reason", column(rows, func(r row) string { return o.reason(r.Episode) })),
 		field("peak", at(func(e detect.Episode) float64 { return e.Peak })),
 		field("direction", column(rows, func(r row) string { return o.direction(r.Episode) })),
 		field("value", at(func(e detect.Episode) float64 { return e.Actual })),
 		field("expected", at(func(e detect.Episode) float64 { return e.Expected })),
 		field("lower", at(func(e detect.Episode) float64 { return e.Lower })),
 		field("upper", at(func(e detect.Episode) float64 { return e.Upper })),
-		field("reason", column(rows, func(r row) string { return o.reason(r.Episode) })),
 	)
-	frame.Fields[3].Config.SetDecimals(2)
+	frame.Fields[4].Config.SetDecimals(2)
 	taken := map[string]bool{}
 	for _, f := range frame.Fields {
 		taken[f.Name] = true

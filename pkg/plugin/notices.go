@@ -11,12 +11,14 @@ import (
 	"github.com/foreshock/foreshock/pkg/prom"
 )
 
-// gapShare is the share of missing samples from which gaps are told in a notice: a restart now and then is no news.
+// gapShare is the share of missing samples of a series from which gaps are told in a notice: a restart now and then is no news.
 const gapShare = 0.05
 
 // tally counts what could not be judged, by state.
 type tally struct {
 	series, samples, of int
+	// worst is the largest share of its samples that a series has in this state.
+	worst float64
 }
 
 // describe writes into the first frame what was asked, what is to be known about the data, and what it cost.
@@ -36,7 +38,7 @@ func (o *outcome) describe(frames data.Frames) {
 		first.Meta.PreferredVisualization = data.VisTypeGraph
 	}
 	states := o.tally()
-	first.Meta.Notices = o.notices(states)
+	first.Meta.Notices = joined(o.notices(states))
 	first.Meta.Stats = o.stats()
 	first.Meta.Custom = o.custom(states)
 }
@@ -50,6 +52,7 @@ func (o *outcome) tally() map[detect.State]tally {
 			t.series++
 			t.samples += n.Samples
 			t.of += n.Of
+			t.worst = max(t.worst, float64(n.Samples)/float64(n.Of))
 			out[n.State] = t
 		}
 	}
@@ -103,7 +106,7 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	}
 	for _, st := range detect.States() {
 		t, ok := states[st]
-		if !ok || st == detect.Gap && float64(t.samples) < gapShare*float64(len(o.judged)*o.shown.N) {
+		if !ok || st == detect.Gap && t.worst < o.gapsFrom() {
 			continue
 		}
 		severity := info
@@ -118,6 +121,36 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	}
 	for _, i := range o.answer.Infos {
 		say(info, "prometheus", "text", i)
+	}
+	return out
+}
+
+// gapsFrom returns the share of missing samples of a series from which they are told. That the newest is not there yet is no news where
+// only the latest are asked for.
+func (o *outcome) gapsFrom() float64 {
+	if o.query.Output == outputLatest {
+		return 1
+	}
+	return gapShare
+}
+
+// joined makes one notice of all of the same severity: of several, a panel of Grafana shows only the last.
+func joined(notices []data.Notice) []data.Notice {
+	var out []data.Notice
+	for _, severity := range []data.NoticeSeverity{data.NoticeSeverityWarning, data.NoticeSeverityInfo} {
+		var texts []string
+		for _, n := range notices {
+			if n.Severity == severity {
+				texts = append(texts, n.Text)
+			}
+		}
+		switch len(texts) {
+		case 0:
+		case 1:
+			out = append(out, data.Notice{Severity: severity, Text: texts[0]})
+		default:
+			out = append(out, data.Notice{Severity: severity, Text: "• " + strings.Join(texts, " • ")})
+		}
 	}
 	return out
 }

@@ -4,6 +4,9 @@ import (
 	"math"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -115,6 +118,47 @@ func TestThinnedValuesAreTheSame(t *testing.T) {
 	for k, i := range keep {
 		if *values[k] != scores[i] || at[k].UnixMilli() != v.Series.Grid.At(i) {
 			t.Fatalf("sample %d became %g at %s", i, *values[k], at[k])
+		}
+	}
+}
+
+func TestJoined(t *testing.T) {
+	t.Parallel()
+	info, warning := data.NoticeSeverityInfo, data.NoticeSeverityWarning
+	got := joined([]data.Notice{{Severity: info, Text: "a."}, {Severity: warning, Text: "b."}, {Severity: info, Text: "c."}})
+	want := []data.Notice{{Severity: warning, Text: "b."}, {Severity: info, Text: "• a. • c."}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if got := joined(nil); got != nil {
+		t.Errorf("of nothing: %+v", got)
+	}
+}
+
+func TestGapsAreToldForEachSeries(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		output  string
+		missing []int // of 100 samples, for each series
+		want    bool
+	}{
+		{outputSeries, []int{0, 0, 0, 0}, false},
+		{outputSeries, []int{4, 4, 4, 4}, false},
+		{outputSeries, []int{0, 12, 0, 0}, true}, // 3 % of all samples, but an outage of one series
+		{outputLatest, []int{0, 40, 0, 0}, false},
+		{outputLatest, []int{0, 100, 0, 0}, true},
+	} {
+		o := &outcome{query: &detectQuery{Output: tt.output}, shown: series.Grid{Step: minute, N: 100}}
+		o.answer.Set.Members = make([]series.Series, len(tt.missing))
+		for _, n := range tt.missing {
+			j := judged{}
+			if n > 0 {
+				j.notices = []detect.Notice{{State: detect.Gap, Samples: n, Of: 100}}
+			}
+			o.judged = append(o.judged, j)
+		}
+		if got := o.notices(o.tally()); len(got) > 0 != tt.want {
+			t.Errorf("%s with %v of 100 samples missing: notices %+v, want any: %t", tt.output, tt.missing, got, tt.want)
 		}
 	}
 }
