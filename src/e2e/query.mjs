@@ -65,6 +65,8 @@ export const queryTests = {
     await editor.sees(detector('seasonal').summary);
     await editor.picks('foreshock-A-detector', detector('mad').title);
     await editor.holds({ ...QUERY, detector: 'mad', params: { budget: 2 } });
+    assert.equal(await editor.changes(), 1, 'a choice is stored once');
+    assert.equal(await editor.runs(), 1);
     await editor.sees(detector('mad').summary);
     assert.equal(await editor.page.locator('[id="foreshock-A-params-bucket"]').count(), 0);
     await editor.page.locator('[id="foreshock-A-params-budget"]').waitFor();
@@ -120,6 +122,10 @@ export const queryTests = {
     await editor.fill('foreshock-A-legend', '{{service}}');
     await editor.picks('foreshock-A-lang', '简体中文');
     await editor.holds({ ...QUERY, output: 'intervals', legend: '{{service}}', lang: 'zh-Hans' });
+    assert.equal(await editor.changes(), 3, 'each is stored once');
+    await editor.picks('foreshock-A-lang', 'As the data source');
+    await editor.holds({ ...QUERY, output: 'intervals', legend: '{{service}}' });
+    assert.equal(await editor.runs(), 4);
   },
 
   'helps alert rules to one number per series': async (open) => {

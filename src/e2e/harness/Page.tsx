@@ -7,7 +7,7 @@ import {
   type DataSourceSettings,
 } from '@grafana/data';
 import { GlobalStyles, PortalContainer } from '@grafana/ui';
-import { useEffect, useState, type ComponentType } from 'react';
+import { useEffect, useState, useSyncExternalStore, type ComponentType } from 'react';
 
 import type { ForeshockOptions, ForeshockQuery } from '../../types';
 import type { Plugin } from './grafana';
@@ -50,9 +50,29 @@ export function Page({ plugin, address }: Props) {
   );
 }
 
+/** Keeps a query outside of React, as Explore does: what is stored is drawn before the event that stored it has ended. */
+class Store {
+  private listeners = new Set<() => void>();
+
+  constructor(private query: ForeshockQuery) {}
+
+  get = () => this.query;
+
+  set(query: ForeshockQuery) {
+    this.query = structuredClone(query);
+    this.listeners.forEach((listener) => listener());
+  }
+
+  subscribe = (listener: () => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+}
+
 function Query({ plugin, address }: Props) {
   const [datasource] = useState(() => new plugin.DataSourceClass(settings));
-  const [query, setQuery] = useState<ForeshockQuery>(() => JSON.parse(address.get('query') ?? '{"refId":"A"}'));
+  const [store] = useState(() => new Store(JSON.parse(address.get('query') ?? '{"refId":"A"}')));
+  const query = useSyncExternalStore(store.subscribe, store.get);
   const Editor = plugin.components.QueryEditor as unknown as ComponentType<Record<string, unknown>>;
   useEffect(() => {
     window.harness.value = query;
@@ -66,7 +86,7 @@ function Query({ plugin, address }: Props) {
       annotation={address.get('annotation') ? {} : undefined}
       onChange={(next: ForeshockQuery) => {
         window.harness.changes.push(next);
-        setQuery(next);
+        store.set(next);
       }}
       onRunQuery={() => window.harness.runs++}
     />
