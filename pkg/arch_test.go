@@ -36,7 +36,7 @@ var may = map[string][]string{
 	"exporter/nvml":      {},
 
 	"webhook/alert":           {},
-	"webhook/policy":          {"webhook/alert"},
+	"webhook/policy":          {"webhook/alert", "pkg/registry"},
 	"webhook/cases":           {"webhook/alert", "webhook/policy"},
 	"webhook/stage":           {"webhook/alert", "webhook/policy", "webhook/cases"},
 	"webhook/store":           {"webhook/alert", "webhook/policy", "webhook/cases"},
@@ -58,7 +58,9 @@ var bans = []struct {
 	applies func(pkg string) bool
 	banned  func(imported string) bool
 }{
-	{"os/exec outside of webhook/heal and pkg/cmd/demo", func(p string) bool { return p != "webhook/heal" && p != "pkg/cmd/demo" && !strings.HasSuffix(p, "test") }, func(i string) bool { return i == "os/exec" }},
+	{"os/exec outside of webhook/heal and pkg/cmd/demo", func(p string) bool {
+		return p != "webhook/heal" && p != "pkg/cmd/demo" && !strings.HasSuffix(p, "test")
+	}, func(i string) bool { return i == "os/exec" }},
 	{"files or the environment in the plugin, which Grafana's catalogue forbids", func(p string) bool { return p == "pkg/plugin" }, func(i string) bool { return i == "os" || i == "io/ioutil" || i == "syscall" }},
 	{"the plugin SDK outside of the plugin", func(p string) bool { return p != "pkg/plugin" && p != "pkg" && p != "pkg/cmd/demo" }, func(i string) bool { return strings.HasPrefix(i, "github.com/grafana/grafana-plugin-sdk-go") }},
 	{"a log in the numeric core", func(p string) bool { return slices.Contains(numeric, p) }, func(i string) bool { return i == "log" || i == "log/slog" }},

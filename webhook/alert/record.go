@@ -27,10 +27,10 @@ var zips = sync.Pool{New: func() any {
 	return w
 }}
 
-// NewRecorder keeps at most max bytes of src, before compression; 0 keeps none.
-func NewRecorder(src io.Reader, max int64) *Recorder {
-	r := &Recorder{src: src, max: max}
-	if max > 0 {
+// NewRecorder keeps at most that many bytes of src, before compression; 0 keeps none.
+func NewRecorder(src io.Reader, most int64) *Recorder {
+	r := &Recorder{src: src, max: most}
+	if most > 0 {
 		r.zip = zips.Get().(*gzip.Writer)
 		r.zip.Reset(&r.out)
 	}
@@ -60,11 +60,11 @@ func (r *Recorder) Copy() (raw []byte, size int64, cut bool) {
 }
 
 // Unpack is the inverse of the compression: the body of a Delivery.Raw. At most
-// max bytes are returned, so that a damaged row cannot fill the memory.
-func Unpack(raw []byte, max int64) ([]byte, error) {
+// that many bytes are returned, so that a damaged row cannot fill the memory.
+func Unpack(raw []byte, most int64) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(io.LimitReader(z, max))
+	return io.ReadAll(io.LimitReader(z, most))
 }

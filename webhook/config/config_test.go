@@ -110,7 +110,7 @@ func TestMistakes(t *testing.T) {
 		{minimal + "alertmanagers: {eu: http://am}", `line 2: alertmanagers.eu: got "http://am", want a list`},
 		{minimal + "limits:\n  raw: 1 MB", `line 3: limits.raw: got "1 MB", want a whole number`},
 		{minimal + "limits:\n  raw: -1", "line 3: limits.raw: got -1, want 0 to 67108864 bytes"},
-		{minimal + "retention: {cases: 5}", `line 2: retention.cases: duration "5": want a number with a unit, e.g. "30s", "5m", "1h30m", "1d"`},
+		{minimal + "retention: {cases: 5}", `line 2: retention.cases: want a duration like 90s, 5m, 12h or 7d, got "5"`},
 		{minimal + "store: {sqlite: a, postgres_url_file: b}", "line 2: store: more than one of sqlite, postgres_url and postgres_url_file is set: want one"},
 		{minimal + "store: {postgres_url: s3cr3t}", "line 2: store.postgres_url: want an address like postgres://user:password@host:5432/database"},
 		{minimal + "store: {postgres_url: [s3cr3t]}", "line 2: store.postgres_url: got a list, want text"},

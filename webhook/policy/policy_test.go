@@ -202,26 +202,6 @@ func TestRetryNext(t *testing.T) {
 	}
 }
 
-func TestDuration(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]time.Duration{
-		"0": 0, "0s": 0, "90s": 90 * time.Second, "1d": 24 * time.Hour, "1w2d": 9 * 24 * time.Hour, "1h30m": 90 * time.Minute, "5ms": 5 * time.Millisecond, "1y": 365 * 24 * time.Hour,
-	} {
-		d, err := policy.ParseDuration(text)
-		if err != nil || time.Duration(d) != want {
-			t.Errorf("ParseDuration(%q) = %v, %v", text, time.Duration(d), err)
-		}
-		if back, err := policy.ParseDuration(d.String()); err != nil || back != d {
-			t.Errorf("%q is written as %q, read as %v, %v", text, d, back, err)
-		}
-	}
-	for _, text := range []string{"", "5", "s", "-5s", "5x", "1m1h", "5s5s", "1.5h", "99999999999999999999s", "999999999y"} {
-		if d, err := policy.ParseDuration(text); err == nil {
-			t.Errorf("ParseDuration(%q) = %v", text, d)
-		}
-	}
-}
-
 func TestGradeText(t *testing.T) {
 	t.Parallel()
 	for _, g := range policy.Grades() {

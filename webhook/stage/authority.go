@@ -45,7 +45,7 @@ func (m Alertmanagers) Firing(ctx context.Context, cluster string, alerts []aler
 		if err == nil {
 			return got, nil
 		}
-		errs = append(errs, fmt.Errorf("Alertmanager %d of %s: %w", i+1, cluster, err))
+		errs = append(errs, fmt.Errorf("ask Alertmanager %d of %s: %w", i+1, cluster, err))
 	}
 	return nil, errors.Join(errs...)
 }

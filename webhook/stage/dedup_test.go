@@ -91,7 +91,8 @@ func intake(m *memory, o stage.Authority) *stage.Intake {
 	n := 0
 	return stage.NewIntake(stage.IntakeOptions{
 		Chain: stage.Chain{
-			stage.Normalise{}, stage.Dedup{Store: m, Authority: o},
+			stage.Normalise{},
+			stage.Dedup{Store: m, Authority: o},
 			stage.Plan{
 				Rules: func() policy.Rules { return policy.DefaultRules("slack", "log") },
 				NewID: func() string { n++; return fmt.Sprintf("id%04d", n) },

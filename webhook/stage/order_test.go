@@ -126,7 +126,8 @@ func heard(t *testing.T, s cases.Story) {
 func receiver(db *store.DB, truth stage.Authority) *stage.Intake {
 	return stage.NewIntake(stage.IntakeOptions{
 		Chain: stage.Chain{
-			stage.Normalise{}, stage.Dedup{Store: db, Authority: truth},
+			stage.Normalise{},
+			stage.Dedup{Store: db, Authority: truth},
 			stage.Plan{Rules: func() policy.Rules { return policy.DefaultRules("slack") }},
 		},
 		Store: db,

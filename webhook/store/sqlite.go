@@ -235,7 +235,7 @@ func (w *sqliteWriter) stmt(ctx context.Context, query string) (*sql.Stmt, error
 }
 
 func (w *sqliteWriter) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	s, err := w.stmt(ctx, query)
+	s, err := w.stmt(ctx, query) //nolint:sqlclosecheck // kept for the next time; closed with the connection
 	if err != nil {
 		return 0, err
 	}
@@ -247,7 +247,7 @@ func (w *sqliteWriter) exec(ctx context.Context, query string, args ...any) (int
 }
 
 func (w *sqliteWriter) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := w.stmt(ctx, query)
+	s, err := w.stmt(ctx, query) //nolint:sqlclosecheck // kept for the next time; closed with the connection
 	if err != nil {
 		return nil, err
 	}
