@@ -75,13 +75,25 @@ test('variables are answered from the resources', async () => {
   await ask({ query: ' label_values( $label ) ' });
   expect(datasource.getResource).toHaveBeenLastCalledWith('labels/job/values', expect.anything(), expect.anything());
   expect(await ask('metrics(u)')).toEqual([{ text: 'up' }]);
-  await expect(ask('label_values(up, job)')).rejects.toThrow(
-    'Variable query "label_values(up, job)" is not known: want label_names(), label_values(<label>), metrics(<prefix>)'
+  await ask('label_values(up{a="b, c)"}, $label)');
+  expect(datasource.getResource).toHaveBeenLastCalledWith(
+    'labels/job/values',
+    { start: 1_699_999_800, end: 1_700_003_700, match: 'up{a="b, c)"}' },
+    expect.anything()
+  );
+  await expect(ask('query_result(up)')).rejects.toThrow(
+    'Variable query "query_result(up)" is not known: want label_names(), label_values(<label>), label_values(<selector>, <label>), metrics(<prefix>)'
   );
 });
 
 test('variable queries', () => {
   expect(parseVariableQuery('metrics()')).toEqual({ kind: 'metrics', prefix: '' });
+  expect(parseVariableQuery('label_values(job)')).toEqual({ kind: 'label_values', label: 'job' });
+  expect(parseVariableQuery('label_values({__name__=~"a|b"},job)')).toEqual({
+    kind: 'label_values',
+    label: 'job',
+    selector: '{__name__=~"a|b"}',
+  });
   expect(() => parseVariableQuery('label_values()')).toThrow('is not known');
   expect(() => parseVariableQuery('label_names(x)')).toThrow('is not known');
   expect(() => parseVariableQuery('')).toThrow('is not known');

@@ -70,7 +70,7 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
     });
   }
 
-  /** Values of a dashboard variable: `label_names()`, `label_values(label)` or `metrics(prefix)`. */
+  /** Values of a dashboard variable: `label_names()`, `label_values(label)`, `label_values(selector, label)` or `metrics(prefix)`. */
   async metricFindQuery(query: unknown, options?: LegacyMetricFindQueryOptions): Promise<MetricFindValue[]> {
     const text = fill(getTemplateSrv(), variableText(query), options?.scopedVars ?? {}, promqlFormat);
     const wanted = parseVariableQuery(text);
@@ -78,7 +78,9 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
       case 'label_names':
         return (await this.labelNames(options?.range)).map((name) => ({ text: name }));
       case 'label_values':
-        return (await this.labelValues(wanted.label, options?.range)).map((value) => ({ text: value }));
+        return (await this.labelValues(wanted.label, options?.range, wanted.selector)).map((value) => ({
+          text: value,
+        }));
       case 'metrics':
         return (await this.metrics(wanted.prefix, options?.range)).map((metric) => ({ text: metric.name }));
     }
@@ -97,8 +99,12 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
     return this.once('labels', seconds(range));
   }
 
-  labelValues(label: string, range?: TimeRange): Promise<string[]> {
-    return this.once(`labels/${encodeURIComponent(label)}/values`, seconds(range));
+  /** Values of a label, of all series or of those that a selector such as `up{job="api"}` matches. */
+  labelValues(label: string, range?: TimeRange, selector?: string): Promise<string[]> {
+    return this.once(`labels/${encodeURIComponent(label)}/values`, {
+      ...seconds(range),
+      ...(selector && { match: selector }),
+    });
   }
 
   private once<T>(path: string, params: Record<string, string | number>): Promise<T> {

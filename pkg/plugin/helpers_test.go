@@ -194,6 +194,10 @@ func newServer(t testing.TB, sets map[string][]series.Series) *server {
 	mux.HandleFunc("/api/v1/status/buildinfo", func(w http.ResponseWriter, _ *http.Request) { s.ok(w, map[string]string{"version": "2.42.0"}) })
 	mux.HandleFunc("/api/v1/labels", func(w http.ResponseWriter, _ *http.Request) { s.ok(w, []string{"__name__", "file"}) })
 	mux.HandleFunc("/api/v1/label/{name}/values", func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("match[]") == "up" {
+			s.ok(w, []string{"a"})
+			return
+		}
 		s.ok(w, map[string][]string{"__name__": {"nab", "nab_bucket", "up"}, "file": {"b", "a"}}[r.PathValue("name")])
 	})
 	mux.HandleFunc("/api/v1/metadata", func(w http.ResponseWriter, _ *http.Request) {

@@ -37,7 +37,8 @@ type resource struct {
 	answer func(d *Datasource, r *http.Request, q url.Values) (any, error)
 }
 
-var lookupParams = []string{"start", "end", "limit"}
+// lookupParams narrow a question for names: by time, by number, and to those of the series that a selector matches.
+var lookupParams = []string{"start", "end", "limit", "match"}
 
 // resources serves what the forms of the front end need.
 func (d *Datasource) resources() http.Handler {
@@ -224,6 +225,9 @@ func (d *Datasource) lookup(q url.Values) (prom.Lookup, error) {
 		return prom.Lookup{}, inputError{d.broken}
 	}
 	l := prom.Lookup{Limit: maxNames}
+	if selector := strings.TrimSpace(q.Get("match")); selector != "" {
+		l.Match = []string{selector}
+	}
 	for name, to := range map[string]*int64{"start": &l.From, "end": &l.To} {
 		if q.Get(name) == "" {
 			continue
