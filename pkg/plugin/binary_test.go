@@ -170,7 +170,7 @@ func TestBinaryHealthAndResources(t *testing.T) {
 	if code, body := d.get(t, "metrics?prefix=nab&limit=2"); code != 200 || !strings.Contains(body, `{"name":"nab_bucket","type":"histogram","help":"Numenta."}`) {
 		t.Errorf("metrics: %d %s", code, body)
 	}
-	if code, body := d.get(t, "labels?begin=1"); code != 400 || body != `{"error":"unknown parameter \"begin\": want one of start, end, limit"}` {
+	if code, body := d.get(t, "labels?begin=1"); code != 400 || body != `{"error":"unknown parameter \"begin\": want one of start, end, limit, match"}` {
 		t.Errorf("mistaken parameter: %d %s", code, body)
 	}
 }
