@@ -10,8 +10,8 @@ import (
 type Descriptors struct {
 	Kinds     []KindDescriptor     `json:"kinds"`
 	Detectors []DetectorDescriptor `json:"detectors"`
-	Policy    []registry.Param     `json:"policy"`
-	Walk      []registry.Param     `json:"walk"`
+	Policy    []ParamDescriptor    `json:"policy"`
+	Walk      []ParamDescriptor    `json:"walk"`
 }
 
 // KindDescriptor describes one kind of query.
@@ -31,11 +31,17 @@ type OutputDescriptor struct {
 
 // DetectorDescriptor describes one detector and its parameters.
 type DetectorDescriptor struct {
-	Name    string           `json:"name"`
-	Title   string           `json:"title"`
-	Summary string           `json:"summary"`
-	Source  string           `json:"source"`
-	Params  []registry.Param `json:"params"`
+	Name    string            `json:"name"`
+	Title   string            `json:"title"`
+	Summary string            `json:"summary"`
+	Source  string            `json:"source"`
+	Params  []ParamDescriptor `json:"params"`
+}
+
+// ParamDescriptor describes one parameter. Title is what people call it; where it is empty the front end knows one, or shows the name.
+type ParamDescriptor struct {
+	registry.Param
+	Title string `json:"title,omitempty"`
 }
 
 // describe returns the descriptors in a language. English comes from the code, other languages from the catalogue; what it lacks stays
@@ -75,16 +81,17 @@ func describe(lang string, zone string) Descriptors {
 	return d
 }
 
-// translated puts the language's help and unit texts into parameters. Names, enums and defaults are what people write in queries: they stay.
-func translated(lang, prefix string, params []registry.Param) []registry.Param {
-	for i := range params {
-		p := &params[i]
+// translated gives parameters the language's titles, help and units. Names, enums and defaults are what people write in queries: they stay.
+func translated(lang, prefix string, params []registry.Param) []ParamDescriptor {
+	out := make([]ParamDescriptor, len(params))
+	for i, p := range params {
 		p.Help = or(lang, prefix+"."+p.Name+".help", p.Help)
 		if p.Unit != "" {
 			p.Unit = or(lang, "unit."+p.Unit, p.Unit)
 		}
+		out[i] = ParamDescriptor{Param: p, Title: title(lang, prefix+"."+p.Name, "")}
 	}
-	return params
+	return out
 }
 
 // or returns the text of a key, or the English text of the code where the language is English or the catalogue has none. The code is

@@ -103,6 +103,9 @@ func TestDescriptorsHaveTheirTexts(t *testing.T) {
 		check("detector."+name+".title", "")
 		check("detector."+name+".summary", e.Summary)
 		params("param."+name, registry.ParamsOf(e.New()))
+		for _, p := range registry.ParamsOf(e.New()) {
+			check("param."+name+"."+p.Name+".title", "")
+		}
 	}
 	for _, name := range Kinds.Names() {
 		e, err := Kinds.Get(name)
@@ -147,7 +150,7 @@ func TestDescriptorsInBothLanguages(t *testing.T) {
 	if got := read("descriptors"); got.Policy[0].Help != en.Policy[0].Help {
 		t.Error("without a language it is not that of the data source")
 	}
-	i := slices.IndexFunc(en.Walk, func(p registry.Param) bool { return p.Name == "zone" })
+	i := slices.IndexFunc(en.Walk, func(p ParamDescriptor) bool { return p.Name == "zone" })
 	if i < 0 || en.Walk[i].Default != "Asia/Shanghai" {
 		t.Errorf("the zone of the data source is not the default: %+v", en.Walk)
 	}
