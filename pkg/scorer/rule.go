@@ -22,6 +22,8 @@ type evaluation struct {
 	rule   Rule
 	source Source
 	conf   Prometheus
+	// keep is how long the server keeps samples; 0: unknown.
+	keep time.Duration
 	// at is the time of the judged sample and from that of the first sample that is written elsewhere too (from == at without remote write).
 	from, at int64
 	// now is the time for which the evaluation was due; it stands for the clock, so that replicas decide alike.
@@ -124,8 +126,8 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 	judge := e.rule.Judge
 	judge.Detector = counting(judge.Detector, &fitted)
 	judge.Fits = e.fits
-	if keep := e.retention(); keep > 0 {
-		judge.HistoryStart = e.at - keep.Milliseconds()
+	if e.keep > 0 {
+		judge.HistoryStart = e.at - e.keep.Milliseconds()
 	}
 	found := make([]judged, len(all))
 	var next atomic.Int64

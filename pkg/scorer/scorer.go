@@ -296,7 +296,7 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	}
 	step := st.rule.Step.Milliseconds()
 	at := series.Floor(due-conf.Settle.Milliseconds(), step)
-	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, from: at, at: at, now: due}
+	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, keep: server.retention(), from: at, at: at, now: due}
 	if server.writer != nil {
 		e.from = at - st.rule.every() + step
 	}
@@ -332,10 +332,4 @@ func (s *Scorer) isCurrent(st *ruleState) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.states[st.rule.Name] == st
-}
-
-func (s *Scorer) retention() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.server.retention()
 }

@@ -17,9 +17,12 @@ type server struct {
 	client *prom.Client       // nil when the source was given
 	writer *prom.RemoteWriter // nil without remote write
 
-	mu          sync.Mutex
-	keep        time.Duration
+	// asking is held while the server is asked, mu only as long as memory is read: a scrape of /metrics must not wait for Prometheus.
+	asking      sync.Mutex
 	asked, next int64
+
+	mu   sync.Mutex
+	keep time.Duration
 }
 
 // retentionEvery is how often the server is asked how far back its history reaches, retentionAgain how soon after a failure; milliseconds.
@@ -95,8 +98,8 @@ func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 	if s.client == nil {
 		return false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.asking.Lock()
+	defer s.asking.Unlock()
 	if now >= s.asked && now < s.next {
 		return false
 	}
@@ -109,6 +112,8 @@ func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 		return false
 	}
 	s.next = now + retentionEvery
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	changed = s.keep != r.Retention
 	s.keep = r.Retention
 	return changed
