@@ -108,10 +108,13 @@ func (d *Datasource) answer(ctx context.Context, q backend.DataQuery) (resp back
 	return backend.DataResponse{Frames: frames, Status: backend.StatusOK}
 }
 
-// grafanas are the fields that Grafana itself writes into queries; they mean nothing here. Above all they do not bring a step.
+// grafanas are the fields that Grafana itself writes into queries; they mean nothing here. Above all they do not bring a step. The editor of
+// alert rules keeps those of the data source that was chosen before, by default Prometheus.
 var grafanas = []string{
 	"refId", "datasource", "datasourceId", "datasourceUid", "hide", "key", "queryType", "interval", "intervalMs", "maxDataPoints", "range",
 	"timeRange", "relativeTimeRange", "requestId", "queryCachingTTL", "utcOffsetSec", "fromAnnotations", "resultAssertions", "scopes",
+	"instant", "exemplar", "format", "legendFormat", "intervalFactor", "editorMode", "adhocFilters", "groupByKeys", "useBackend",
+	"disableTextWrap", "fullMetaSearch", "includeNullMetadata", "valueWithRefId", "showingGraph", "showingTable", "hinting", "fromExploreMetrics",
 }
 
 // readQuery decodes the JSON of a query onto the options of its kind. Unknown fields are errors, but for Grafana's own.

@@ -91,6 +91,28 @@ it('chooses the number per series in alert rules', async () => {
   expect(last()).toEqual({ refId: 'A', expr: 'up', output: 'latest' });
 });
 
+it('takes back a parameter in alert rules, where Grafana merges a change into what was', async () => {
+  const user = userEvent.setup();
+  let stored: object = {};
+  const datasource = dataSource();
+  function Host() {
+    const [query, setQuery] = useState<ForeshockQuery>({
+      refId: 'A',
+      expr: 'up',
+      output: 'latest',
+      params: { budget: 2 },
+    });
+    stored = JSON.parse(JSON.stringify(query));
+    const onChange = (next: ForeshockQuery) => setQuery((last) => ({ ...last, ...next }));
+    const app = CoreApp.UnifiedAlerting;
+    return <QueryEditor query={query} onChange={onChange} onRunQuery={jest.fn()} datasource={datasource} app={app} />;
+  }
+  render(<Host />);
+  await loaded();
+  await user.click(screen.getByTestId('foreshock-A-params-budget-reset'));
+  expect(stored).toEqual({ refId: 'A', expr: 'up', output: 'latest' });
+});
+
 it('names an unknown detector and the known ones', async () => {
   show({ refId: 'A', expr: 'up', detector: 'nope' });
   expect(await screen.findByText(/Unknown detector "nope": want one of .*mad/)).toBeInTheDocument();

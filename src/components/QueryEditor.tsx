@@ -33,7 +33,8 @@ export function QueryEditor({ query, onChange, onRunQuery, datasource, range, ap
   }, [alerting, query.output]);
 
   const change = (next: ForeshockQuery) => {
-    onChange(forced ? { ...next, output: forced } : next);
+    const stored = forced ? { ...next, output: forced } : next;
+    onChange(alerting ? { ...emptied(query), ...stored } : stored);
     onRunQuery();
   };
 
@@ -96,6 +97,11 @@ export function QueryEditor({ query, onChange, onRunQuery, datasource, range, ap
       )}
     </div>
   );
+}
+
+/** The fields of a query, all undefined. Alert rules merge a change into what was: what is only left out would stay. */
+function emptied(query: ForeshockQuery): object {
+  return Object.fromEntries(Object.keys(query).map((name) => [name, undefined]));
 }
 
 const getStyles = (theme: GrafanaTheme2) => ({
