@@ -24,10 +24,30 @@ type evaluation struct {
 	conf   Prometheus
 	// keep is how long the server keeps samples; 0: unknown.
 	keep time.Duration
-	// at is the time of the judged sample and from that of the first sample that is written elsewhere too (from == at without remote write).
+	// at is the time of the newest sample that is judged and from that of the first one that is written elsewhere too (from == at without
+	// remote write).
 	from, at int64
 	// now is the time for which the evaluation was due; it stands for the clock, so that replicas decide alike.
 	now int64
+}
+
+// recent is how many samples may be judged for what is published of a series: the newest one that is there counts, since the last ones are
+// often not scraped yet. The data source does the same.
+const recent = 5
+
+// first is the time of the first sample that is judged.
+func (e *evaluation) first() int64 {
+	return min(e.from, e.at-(recent-1)*e.rule.Step.Milliseconds())
+}
+
+// newest returns the index of the newest sample that is there among the last few, -1 when there is none.
+func newest(v detect.Verdicts) int {
+	for i := len(v.State) - 1; i >= max(0, len(v.State)-recent); i-- {
+		if v.State[i] != detect.Gap {
+			return i
+		}
+	}
+	return -1
 }
 
 // judged is one series and what was found in it.
@@ -40,7 +60,7 @@ type judged struct {
 // run asks, judges and returns what is to be published.
 func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 	walk, policy := e.rule.Walk, e.rule.Policy
-	grid := walk.Fetch(e.from, e.at, policy)
+	grid := walk.Fetch(e.first(), e.at, policy)
 	answer, err := e.source.Range(ctx, e.rule.expanded(e.conf.ScrapeInterval), grid, e.now)
 	if err != nil {
 		e.failed(ctx, reason(err))
@@ -89,9 +109,9 @@ func cut(a prom.Answer) int {
 	return 0
 }
 
-// live divides the series into those with a sample in [from, at] and those without.
+// live divides the series into those with a sample among those that are judged and those without.
 func (e *evaluation) live(set series.Set) (live, gone []series.Series) {
-	i, j := set.Grid.Clamp(e.from, e.at+1)
+	i, j := set.Grid.Clamp(e.first(), e.at+1)
 	for _, s := range set.Members {
 		here := false
 		for _, x := range s.Values[i:j] {
@@ -140,7 +160,7 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 					return
 				}
 				e.slots <- struct{}{}
-				v, err := judge.Series(ctx, all[i], e.from, e.at)
+				v, err := judge.Series(ctx, all[i], e.first(), e.at)
 				<-e.slots
 				found[i] = judged{labels: all[i].Labels, verdicts: v, err: err}
 			}
@@ -173,7 +193,11 @@ func (e *evaluation) publish(found []judged) (s *snapshot, kept []judged) {
 		taken[key] = true
 		kept = append(kept, judged{labels: labels, verdicts: f.verdicts})
 		v := f.verdicts
-		i := len(v.State) - 1
+		i := newest(v)
+		if i < 0 { // it has samples that are to be written elsewhere, but none that is new
+			s.states[detect.Gap]++
+			continue
+		}
 		s.states[v.State[i]]++
 		if math.IsNaN(v.Score[i]) {
 			continue

@@ -85,8 +85,10 @@ type ruleState struct {
 	// last is the time for which the rule was last evaluated, in milliseconds; tried is set after the first.
 	last  int64
 	tried bool
-	// written are the series last sent by remote write, by their text form, so that one that ends can be marked.
-	written map[string]series.Labels
+	// written are the series last sent by remote write, by their text form, so that one that ends can be marked, and offered is the newest
+	// judged time when they were; 0 before.
+	written map[string]written
+	offered int64
 }
 
 // New checks the configuration's connections and registers the metrics; it asks nothing yet.
@@ -298,7 +300,7 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	at := series.Floor(due-conf.Settle.Milliseconds(), step)
 	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, keep: server.retention(), from: at, at: at, now: due}
 	if server.writer != nil {
-		e.from = at - st.rule.every() + step
+		e.from = st.since(at)
 	}
 	snapshot, kept, err := e.run(inner)
 	s.metrics.duration.WithLabelValues(st.rule.Name).Observe(time.Since(began).Seconds())

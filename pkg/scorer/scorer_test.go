@@ -124,7 +124,38 @@ func TestParseShard(t *testing.T) {
 	}
 }
 
-// A series without a newest sample is counted and not shown.
+// One missing sample withdraws nothing: an open episode stays open, as it does in the data source.
+func TestMissingSampleIsPassedOver(t *testing.T) {
+	t.Parallel()
+	source, now := days(1, 8), start
+	at := func(back int) *float64 {
+		i, _ := source.members[0].Grid.Index(start.UnixMilli() - int64(back)*minute)
+		return &source.members[0].Values[i]
+	}
+	s, reg := started(t, rules, source, Options{}, &now)
+	evaluate(t, s, now.Add(-time.Minute))
+	before := gathered(t, reg, published5...)
+	if before[`foreshock_anomalous{rule="requests", service="s00", team="shop"}`] != 1 {
+		t.Fatal("the shifted series is not anomalous")
+	}
+	*at(0) = math.NaN()
+	evaluate(t, s, now)
+	if diff := cmp.Diff(before, gathered(t, reg, published5...)); diff != "" {
+		t.Errorf("a missing sample changed what is published (-before +with it missing):\n%s", diff)
+	}
+	*at(1), *at(2), *at(3) = math.NaN(), math.NaN(), math.NaN()
+	evaluate(t, s, now)
+	if len(gathered(t, reg, published5...)) == 0 {
+		t.Error("four missing samples withdrew the series")
+	}
+	*at(4) = math.NaN()
+	evaluate(t, s, now)
+	if n := len(gathered(t, reg, published5...)); n != 0 {
+		t.Errorf("five missing samples left %d values", n)
+	}
+}
+
+// A series that has no sample among the newest is counted and not shown.
 func TestVanishedSeriesDisappears(t *testing.T) {
 	t.Parallel()
 	source, now := days(2, 8), start
@@ -138,7 +169,7 @@ func TestVanishedSeriesDisappears(t *testing.T) {
 	for ; i < len(gone.Values); i++ {
 		gone.Values[i] = math.NaN()
 	}
-	now = now.Add(time.Minute)
+	now = now.Add(4 * time.Minute)
 	evaluate(t, s, now)
 	got := gathered(t, reg)
 	if _, there := got[`foreshock_score{rule="requests", service="s01", team="shop"}`]; there {
