@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,7 +64,9 @@ func TestAuthorityRealAlertmanager(t *testing.T) {
 	}
 	now := time.Now()
 	quote := alert.Labels{"alertname": "quo\"ted\\", "x": "日本,{}"}
+	odd := alert.Labels{"alertname": "odd", "bell": "a\ab", "tab": "a\tb", "hidden": "a\u202eb", "line": "a\nb"}
 	post := []map[string]any{
+		{"labels": odd, "startsAt": now.Add(-time.Hour)},
 		{"labels": quote, "startsAt": now.Add(-time.Hour), "endsAt": now.Add(time.Hour)},
 		{"labels": alert.Labels{"alertname": "over"}, "startsAt": now.Add(-time.Hour), "endsAt": now.Add(-time.Minute)},
 		{"labels": alert.Labels{"alertname": "fires"}, "startsAt": now.Add(-time.Hour)},
@@ -84,7 +87,10 @@ func TestAuthorityRealAlertmanager(t *testing.T) {
 		return out
 	}
 	alerts := ask(quote, alert.Labels{"alertname": "over"}, alert.Labels{"alertname": "fires"}, alert.Labels{"alertname": "unknown"})
-	m := stage.Alertmanagers{URLs: map[string][]string{"prod": {"http://127.0.0.1:1", base + "/"}}} // the first is down
+	if got, err := (stage.Alertmanagers{URLs: map[string][]string{"prod": {base}}}).Firing(context.Background(), "prod", ask(odd)); err != nil || !slices.Equal(got, []bool{true}) {
+		t.Errorf("labels with escapes: %v, %v", got, err)
+	}
+	m := stage.Alertmanagers{URLs: map[string][]string{"prod": {base + "/"}}}
 	got, err := m.Firing(context.Background(), "prod", alerts)
 	if err != nil || !slices.Equal(got, []bool{true, false, true, false}) {
 		t.Errorf("one by one: %v, %v", got, err)
@@ -92,6 +98,54 @@ func TestAuthorityRealAlertmanager(t *testing.T) {
 	got, err = m.Firing(context.Background(), "prod", slices.Concat(alerts, alerts))
 	if err != nil || !slices.Equal(got, []bool{true, false, true, false, true, false, true, false}) {
 		t.Errorf("all at once: %v, %v", got, err)
+	}
+}
+
+// One of them may be cut off from Prometheus, and then says that nothing fires.
+func TestAuthorityAsksAll(t *testing.T) {
+	t.Parallel()
+	a, b := firing("a", 0), firing("b", 0)
+	serve := func(body string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(body)) }))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	cutOff, whole, down := serve("[]"), serve(`[{"fingerprint": "`+a.Fingerprint+`"}]`), "http://127.0.0.1:1"
+	for _, tt := range []struct {
+		urls []string
+		want []bool
+		err  string
+	}{
+		{[]string{cutOff, whole}, []bool{true, false}, ""},
+		{[]string{whole, cutOff}, []bool{true, false}, ""},
+		{[]string{cutOff, cutOff}, []bool{false, false}, ""},
+		{[]string{cutOff, down}, []bool{false, false}, "ask Alertmanager 2 of prod"},
+		{[]string{down, whole}, []bool{true, false}, "ask Alertmanager 1 of prod"}, // of b nobody knows
+	} {
+		got, err := stage.Alertmanagers{URLs: map[string][]string{"prod": tt.urls}}.Firing(context.Background(), "prod", []alert.Alert{a, b})
+		if !slices.Equal(got, tt.want) || (err == nil) != (tt.err == "") || (err != nil && !strings.Contains(err.Error(), tt.err)) {
+			t.Errorf("%v: %v, %v, want %v, %q", tt.urls, got, err, tt.want, tt.err)
+		}
+	}
+}
+
+// What one Alertmanager says is believed although another gives no answer, but
+// only where it says firing.
+func TestDedupHalfAnAnswer(t *testing.T) {
+	t.Parallel()
+	m, o := newMemory(), &oracle{firing: map[string]bool{"a": true}, err: errors.New("one is down")}
+	in := intake(m, o)
+	deliver(t, in, 1, resolved("a", 0, 1), resolved("b", 0, 1))
+	deliver(t, in, 2, firing("a", 0), firing("b", 0))
+	notes := map[string]string{}
+	for _, s := range m.seen[2:] {
+		notes[s.Identity.Fingerprint] = s.Reason + " " + s.Note
+	}
+	if got := notes[firing("a", 0).Fingerprint]; !strings.HasPrefix(got, "believed") || !strings.Contains(got, "says that it fires") {
+		t.Errorf("a: %s", got)
+	}
+	if got := notes[firing("b", 0).Fingerprint]; !strings.HasPrefix(got, "believed") || !strings.Contains(got, "one is down") {
+		t.Errorf("b: %s", got)
 	}
 }
 

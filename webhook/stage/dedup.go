@@ -87,19 +87,21 @@ func (d Dedup) ask(ctx context.Context, ev Event) map[int]answer {
 	if len(at) == 0 {
 		return nil
 	}
-	var firing []bool
-	err := errNoAuthority
+	firing, err := make([]bool, len(at)), errNoAuthority
 	if d.Authority != nil {
 		firing, err = d.Authority.Firing(ctx, ev.Delivery.Cluster, doubtful)
-		if err == nil && len(firing) != len(doubtful) {
-			err = errors.New("it gave no full answer")
+		if len(firing) != len(doubtful) {
+			firing = make([]bool, len(doubtful))
+			if err == nil {
+				err = errors.New("it gave no full answer")
+			}
 		}
 	}
 	out := make(map[int]answer, len(at))
 	for n, i := range at {
-		a := answer{err: err}
-		if err == nil {
-			a.firing = firing[n]
+		a := answer{firing: firing[n]}
+		if !a.firing {
+			a.err = err
 		}
 		d.Metrics.asked(a)
 		out[i] = a

@@ -136,8 +136,15 @@ func TestDedup(t *testing.T) {
 		"disbelieved end, still fires":      {fires, []step{{f(0), stage.ReasonFired, true}, {r(0, 5), stage.ReasonResolved, false}, {f(0), stage.ReasonBelieved, true}, {r(0, 5), stage.ReasonStillFiring, true}}},
 		"old resolution after a new firing": {over, []step{{f(0), stage.ReasonFired, true}, {f(7), stage.ReasonRestarted, true}, {r(0, 5), stage.ReasonSuperseded, true}, {r(7, 9), stage.ReasonResolved, false}}},
 		"old firing after a new one":        {over, []step{{f(7), stage.ReasonFired, true}, {f(0), stage.ReasonSuperseded, true}}},
-		"old firing after a new resolution": {silent, []step{{f(7), stage.ReasonFired, true}, {r(7, 9), stage.ReasonResolved, false}, {f(0), stage.ReasonSuperseded, false}}},
-		"old resolution after a new one":    {over, []step{{f(7), stage.ReasonFired, true}, {r(7, 9), stage.ReasonResolved, false}, {r(0, 5), stage.ReasonSuperseded, false}}},
+		"old firing after a new resolution": {over, []step{{f(7), stage.ReasonFired, true}, {r(7, 9), stage.ReasonResolved, false}, {f(0), stage.ReasonLate, false}}},
+		// A clock was an hour ahead and stepped back: the next life lies before the known one.
+		"clock stepped back":                   {fires, []step{{f(60), stage.ReasonFired, true}, {r(60, 65), stage.ReasonResolved, false}, {f(10), stage.ReasonBelieved, true}, {f(10), stage.ReasonSuperseded, true}, {r(10, 40), stage.ReasonStillFiring, true}}},
+		"clock stepped back, nobody to ask":    {silent, []step{{f(60), stage.ReasonFired, true}, {r(60, 65), stage.ReasonResolved, false}, {f(10), stage.ReasonBelieved, true}, {f(70), stage.ReasonRestarted, true}, {r(70, 80), stage.ReasonResolved, false}}},
+		"only the end was ahead":               {silent, []step{{f(0), stage.ReasonFired, true}, {r(0, 65), stage.ReasonResolved, false}, {f(10), stage.ReasonBelieved, true}, {r(10, 30), stage.ReasonResolved, false}, {r(10, 30), stage.ReasonSuperseded, false}}},
+		"old resolution of a contradicted one": {silent, []step{{f(7), stage.ReasonFired, true}, {r(7, 9), stage.ReasonResolved, false}, {f(7), stage.ReasonBelieved, true}, {r(0, 5), stage.ReasonSuperseded, true}}},
+		// The pair of a highly available Prometheus: the replica that started first is heard last.
+		"earlier start after the end":    {fires, []step{{f(0.25), stage.ReasonFired, true}, {r(0.25, 5), stage.ReasonResolved, false}, {f(0), stage.ReasonBelieved, true}, {r(0, 9), stage.ReasonResolved, false}}},
+		"old resolution after a new one": {over, []step{{f(7), stage.ReasonFired, true}, {r(7, 9), stage.ReasonResolved, false}, {r(0, 5), stage.ReasonSuperseded, false}}},
 		// Two Prometheus replicas start at slightly different times; Alertmanager keeps the earlier.
 		"merged start": {over, []step{{f(0.25), stage.ReasonFired, true}, {f(0), stage.ReasonSuperseded, true}, {r(0, 5), stage.ReasonResolved, false}}},
 	} {
@@ -170,6 +177,27 @@ func TestDedup(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// After a clock stepped back, the end that Alertmanager confirms closes the case
+// although a later end is known.
+func TestDedupEndAfterClockStep(t *testing.T) {
+	t.Parallel()
+	m, o := newMemory(), &oracle{firing: map[string]bool{"a": true}}
+	in := intake(m, o)
+	deliver(t, in, 60, firing("a", 60))
+	deliver(t, in, 65, resolved("a", 60, 65))
+	deliver(t, in, 66, firing("a", 10))
+	o.firing["a"] = false
+	deliver(t, in, 67, resolved("a", 10, 40))
+	if got := m.seen[len(m.seen)-1]; got.Reason != string(stage.ReasonResolved) {
+		t.Errorf("the end: %s (%s)", got.Reason, got.Note)
+	}
+	for _, c := range m.prior.Cases {
+		if c.State != cases.Resolved {
+			t.Errorf("the case is %s", c.State)
+		}
 	}
 }
 

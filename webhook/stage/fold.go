@@ -18,8 +18,8 @@ type answer struct {
 // What is known is two maxima: the newest start of any firing and the newest
 // end of any resolution. It fires when the start is after the end. Maxima do
 // not depend on order or repetition, nor does the state. One thing cannot be
-// told that way: a firing whose start a known resolution covers, see contradicts. Then
-// the answer decides.
+// told that way: a firing whose start is before a known end, see contradicts.
+// Then the answer decides.
 func fold(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision, Reason, string) {
 	if a.Status == alert.Resolved {
 		return foldResolved(k, a, ans)
@@ -29,8 +29,7 @@ func fold(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision, Reas
 
 func foldFiring(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision, Reason, string) {
 	was, known := k.Firing(), k.LastFired
-	covered := !k.LastEnded.IsZero() && !a.StartsAt.After(k.LastEnded)
-	asked := contradicts(k, a)
+	covered := contradicts(k, a)
 	k.LastFired = later(known, a.StartsAt)
 	switch {
 	case was && a.StartsAt.Equal(known):
@@ -41,8 +40,6 @@ func foldFiring(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision
 		return k, Accepted, ReasonRestarted, ""
 	case !covered:
 		return k, Accepted, ReasonFired, ""
-	case !asked:
-		return k, Dropped, ReasonSuperseded, "it was over, and fired again and was over again, before this arrived"
 	case ans.err != nil:
 		k.Disbelieved = k.LastEnded
 		return k, Accepted, ReasonBelieved, "it was resolved before; Alertmanager could not be asked (" + ans.err.Error() + "), so the firing is believed"
@@ -57,7 +54,7 @@ func foldResolved(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decisi
 	was, contradicted := k.Firing(), k.Contradicted()
 	switch {
 	case a.EndsAt.Before(k.LastEnded):
-		return k, Dropped, ReasonSuperseded, "a later end is known"
+		return foldEarlierEnd(k, a, ans)
 	case a.EndsAt.Equal(k.LastEnded):
 		if a.StartsAt.Before(k.EndedFrom) {
 			k.EndedFrom = a.StartsAt
@@ -84,17 +81,35 @@ func foldResolved(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decisi
 	return k, Dropped, ReasonRepeat, ""
 }
 
+// foldEarlierEnd folds a resolution that ends before the newest known end. That
+// end may have come from a clock that was ahead; when a firing has contradicted
+// it, this may be how that firing ended.
+func foldEarlierEnd(k cases.Alert, a alert.Alert, ans answer) (cases.Alert, Decision, Reason, string) {
+	fits := a.StartsAt.After(k.EndedFrom) && !a.EndsAt.Before(k.LastFired)
+	switch {
+	case !k.Contradicted() || (ans.err != nil && !fits):
+		return k, Dropped, ReasonSuperseded, "a later end is known"
+	case ans.firing:
+		return k, Dropped, ReasonStillFiring, "Alertmanager says that it still fires"
+	}
+	k.Disbelieved = time.Time{}
+	if ans.err != nil {
+		return k, Accepted, ReasonResolved, "it is the end of the firing that was believed"
+	}
+	return k, Accepted, ReasonResolved, "Alertmanager says that it is over"
+}
+
 // contradicts reports whether the observation cannot be folded without asking:
-// a firing whose start lies within the newest resolution, or that resolution
-// once more after it was contradicted.
+// a firing that starts before the newest end (it may be late, or clocks may have
+// disagreed), or a resolution that is no newer after that end was contradicted.
 func contradicts(k cases.Alert, a alert.Alert) bool {
 	if k.LastEnded.IsZero() {
 		return false
 	}
 	if a.Status == alert.Resolved {
-		return k.Contradicted() && a.EndsAt.Equal(k.LastEnded)
+		return k.Contradicted() && !a.EndsAt.After(k.LastEnded)
 	}
-	return !k.Firing() && !a.StartsAt.Before(k.EndedFrom) && !a.StartsAt.After(k.LastEnded)
+	return !k.Firing() && !a.StartsAt.After(k.LastEnded)
 }
 
 func later(a, b time.Time) time.Time {

@@ -128,7 +128,7 @@ type Committer interface {
 
 // Authority is asked when deliveries contradict each other: does Alertmanager
 // itself say that these alerts fire? The answer has one entry per alert, in
-// order. An error means: it cannot answer.
+// order. With an error, true holds and false means that nobody knows.
 type Authority interface {
 	Firing(ctx context.Context, cluster string, alerts []alert.Alert) ([]bool, error)
 }
