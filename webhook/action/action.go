@@ -54,7 +54,7 @@ type Queue interface {
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
 	NextDue(ctx context.Context, after time.Time) (time.Time, error)
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
-	Extend(ctx context.Context, holder string, until time.Time) ([]string, error)
+	Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error)
 	Finish(ctx context.Context, r cases.Result) error
 	Reap(ctx context.Context, now time.Time) ([]cases.Action, error)
 }

@@ -156,8 +156,10 @@ func (x *Executor) one(ctx context.Context, channel string) bool {
 	return true
 }
 
-// sweep keeps the own leases and collects those of the dead. The order matters:
-// after a jump of the clock the own ones look lapsed, too.
+// sweep keeps the leases of what runs here and collects those of the dead. The
+// order matters: after a jump of the clock the own ones look lapsed, too. A claim
+// of which this process never heard, since the store's answer was lost, is not
+// kept: it lapses and is collected.
 func (x *Executor) sweep(ctx context.Context) {
 	x.mu.Lock()
 	before := make([]string, 0, len(x.running))
@@ -166,7 +168,7 @@ func (x *Executor) sweep(ctx context.Context) {
 	}
 	x.mu.Unlock()
 	if len(before) > 0 {
-		held, err := x.o.Queue.Extend(ctx, x.o.Holder, x.o.Now().Add(x.o.Lease))
+		held, err := x.o.Queue.Extend(ctx, x.o.Holder, before, x.o.Now().Add(x.o.Lease))
 		if err != nil {
 			x.trouble(ctx, "extending leases", err)
 			return

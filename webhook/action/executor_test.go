@@ -369,6 +369,83 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// silent is a queue of which some calls never return by themselves, as over a
+// connection that died.
+type silent struct {
+	action.Queue
+	mu     sync.Mutex
+	hang   int  // so many of the next calls
+	commit bool // a hanging claim has claimed all the same
+}
+
+func (s *silent) hung(ctx context.Context) bool {
+	s.mu.Lock()
+	hang := s.hang > 0
+	if hang {
+		s.hang--
+	}
+	s.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+	}
+	return hang
+}
+
+func (s *silent) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error) {
+	if s.commit && s.hang > 0 {
+		if _, err := s.Queue.Claim(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	if s.hung(ctx) {
+		return nil, ctx.Err()
+	}
+	return s.Queue.Claim(ctx, r)
+}
+
+// A call of the store that never ends holds sending up for seconds only.
+func TestDeadConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *action.Options) { o.Queue = &silent{Queue: o.Queue, hang: 2} })
+		w.add(notice("a", "slack", "c1", 0))
+		stop := w.run()
+		w.wait(40 * time.Second)
+		stop()
+		if len(w.f.sent) != 1 || w.f.sent[0].at > 20*time.Second {
+			t.Errorf("sent %+v, want it within 20 s", w.f.sent)
+		}
+	})
+}
+
+// A claim of which the executor never heard is collected when its lease ends,
+// however busy the executor is.
+func TestLostClaimIsCollected(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *action.Options) {
+			o.Queue = &silent{Queue: o.Queue, hang: 1, commit: true}
+			o.Timeout = 10 * time.Minute
+		})
+		w.f.how = func(_ context.Context, m cases.Message) (cases.Receipt, error) {
+			if m.Key == "busy" {
+				time.Sleep(5 * time.Minute)
+			}
+			return cases.Receipt{}, nil
+		}
+		w.add(notice("lost", "slack", "c1", 0))
+		stop := w.run()
+		w.wait(time.Second)
+		w.add(notice("busy", "log", "c2", 0))
+		w.wait(2 * time.Minute)
+		if got := w.f.keys(); !slices.Equal(got, []string{"busy", "lost"}) {
+			t.Errorf("sent %v", got)
+		}
+		w.wait(10 * time.Minute)
+		stop()
+	})
+}
+
 // A long attempt keeps its lease: nobody else takes it, also after the clock
 // has jumped.
 func TestLeaseIsKept(t *testing.T) {

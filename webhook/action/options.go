@@ -40,6 +40,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Queue == nil || o.Senders == nil || o.Retry == nil {
 		return o, errors.New("action: Options need Queue, Senders and Retry")
 	}
+	o.Queue = patient{o.Queue}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -103,11 +103,18 @@ func (db *DB) hold(ctx context.Context, t tx, r cases.ClaimRequest, picked []cas
 }
 
 // Extend prolongs leases and returns what is still held.
-func (db *DB) Extend(ctx context.Context, holder string, until time.Time) ([]string, error) {
+func (db *DB) Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	args := []any{micros(until), holder}
+	for _, id := range ids {
+		args = append(args, text(id))
+	}
 	var out []string
 	err := db.writer.write(ctx, func(ctx context.Context, t tx) error {
 		out = nil
-		rows, err := t.query(ctx, `UPDATE actions SET lease_until = ? WHERE holder = ? AND state = 'running' RETURNING id`, micros(until), holder)
+		rows, err := t.query(ctx, `UPDATE actions SET lease_until = ? WHERE holder = ? AND state = 'running' AND id IN (`+marks(len(ids))+`) RETURNING id`, args...)
 		return each(rows, err, func(scan func(...any) error) error {
 			var id string
 			err := scan(&id)

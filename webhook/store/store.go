@@ -41,9 +41,9 @@ type Store interface {
 	// Claim marks due actions as running and hands them out, at most one per
 	// lane, in the order of Planned. Nobody else gets them before the lease ends.
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
-	// Extend prolongs the leases of everything that the holder runs and returns
-	// the IDs that it still holds.
-	Extend(ctx context.Context, holder string, until time.Time) ([]string, error)
+	// Extend prolongs the leases of these actions, as far as the holder still has
+	// them, and returns the IDs of those.
+	Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error)
 	// Finish records an attempt: cases.ErrLost when the lease is another's by
 	// now, cases.ErrConflict when r.Change is stale.
 	Finish(ctx context.Context, r cases.Result) error

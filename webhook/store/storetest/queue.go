@@ -187,8 +187,11 @@ func testFinishChange(t *testing.T, db *store.DB) {
 func testLeases(t *testing.T, db *store.DB) {
 	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{aCase("c1")}, Actions: []cases.Action{anAction("a1", "log", "c1"), anAction("a2", "slack", "c1")}}))
 	one, two := claim(t, db, "h1", "log", at(0), 1)[0], claim(t, db, "h2", "slack", at(0), 1)[0]
-	if got := must[[]string](t)(db.Extend(ctx, "h1", at(60))); !slices.Equal(got, []string{"a1"}) {
+	if got := must[[]string](t)(db.Extend(ctx, "h1", []string{"a1", "a2", "a9"}, at(60))); !slices.Equal(got, []string{"a1"}) {
 		t.Errorf("Extend holds %v", got)
+	}
+	if got := must[[]string](t)(db.Extend(ctx, "h2", nil, at(60))); len(got) != 0 {
+		t.Errorf("Extend holds %v, which was not named", got)
 	}
 	if got := must[[]cases.Action](t)(db.Reap(ctx, at(19))); len(got) != 0 {
 		t.Errorf("reaped %s too early", names(got))
@@ -216,7 +219,7 @@ func testLeases(t *testing.T, db *store.DB) {
 	if len(s.Events) != 1 || s.Events[0].Kind != cases.SendUnknown {
 		t.Errorf("events %+v", s.Events)
 	}
-	if got := must[[]string](t)(db.Extend(ctx, "h1", at(60))); len(got) != 0 {
+	if got := must[[]string](t)(db.Extend(ctx, "h1", []string{"a1", "a2"}, at(60))); len(got) != 0 {
 		t.Errorf("Extend holds %v", got)
 	}
 }

@@ -1,0 +1,49 @@
+package action
+
+import (
+	"context"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
+)
+
+// storeTime bounds one call of the store. A connection that died in silence
+// would hold a call for a quarter of an hour. It is less than half a Lease, so
+// that one lost call does not cost the leases.
+const storeTime = 8 * time.Second
+
+// patient is a Queue whose calls end in time.
+type patient struct {
+	q Queue
+}
+
+func within[T any](ctx context.Context, f func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return f(ctx)
+}
+
+func (p patient) DueChannels(ctx context.Context, now time.Time) ([]string, error) {
+	return within(ctx, func(ctx context.Context) ([]string, error) { return p.q.DueChannels(ctx, now) })
+}
+
+func (p patient) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
+	return within(ctx, func(ctx context.Context) (time.Time, error) { return p.q.NextDue(ctx, after) })
+}
+
+func (p patient) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error) {
+	return within(ctx, func(ctx context.Context) ([]cases.Action, error) { return p.q.Claim(ctx, r) })
+}
+
+func (p patient) Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error) {
+	return within(ctx, func(ctx context.Context) ([]string, error) { return p.q.Extend(ctx, holder, ids, until) })
+}
+
+func (p patient) Finish(ctx context.Context, r cases.Result) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.q.Finish(ctx, r) })
+	return err
+}
+
+func (p patient) Reap(ctx context.Context, now time.Time) ([]cases.Action, error) {
+	return within(ctx, func(ctx context.Context) ([]cases.Action, error) { return p.q.Reap(ctx, now) })
+}
