@@ -3,7 +3,7 @@
 # docker-compose.yml builds and joins them.
 
 # ---- front end of the plugin
-FROM node:22-bookworm-slim AS frontend
+FROM node:20-bookworm-slim AS frontend
 WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 RUN --mount=type=cache,target=/root/.npm npm ci --no-audit --no-fund

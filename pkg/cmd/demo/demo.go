@@ -28,7 +28,7 @@ const victim = "checkout"
 
 // run starts everything, breaks something, follows the alerts, and stays up unless --once was given. Everything is gone when it returns.
 func (d *demo) run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "foreshock-demo-")
+	dir, err := os.MkdirTemp(d.options.tmp, "foreshock-demo-")
 	if err != nil {
 		return fmt.Errorf("making a temporary folder: %w", err)
 	}
@@ -54,6 +54,9 @@ func (d *demo) run(ctx context.Context) error {
 	}
 	if err := d.show(ctx); err != nil {
 		return err
+	}
+	if d.options.handled != nil {
+		d.options.handled(ctx, d)
 	}
 	if d.options.once {
 		return nil

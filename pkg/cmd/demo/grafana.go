@@ -25,7 +25,7 @@ const grafanaStart = 3 * time.Minute
 func (d *demo) startGrafana(ctx context.Context, b binaries) error {
 	home, program := findGrafana(d.options)
 	switch {
-	case d.options.noGrafana:
+	case !d.options.grafana:
 		return nil
 	case program == "" && d.options.grafanaHome != "":
 		return fmt.Errorf("--grafana.home: there is no bin/grafana in %s", d.options.grafanaHome)

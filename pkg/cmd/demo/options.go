@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,7 @@ type options struct {
 	binDir, distDir string
 	output          string
 	grafanaHome     string
-	noGrafana       bool
+	grafana         bool
 	factor          float64
 	burnCores       int
 	burnTime        time.Duration
@@ -32,8 +33,10 @@ type options struct {
 	seed            uint64
 	keep            bool
 
-	// hook replaces the address that Alertmanager posts to: tests break the chain there.
-	hook string
+	// For tests: hook replaces the address that Alertmanager posts to, tmp is where the temporary folder is made, and handled looks at everything
+	// while it runs, after the alert was handled.
+	hook, tmp string
+	handled   func(context.Context, *demo)
 }
 
 // The stacks that --stack takes.
@@ -56,7 +59,7 @@ func parse(args []string) (o options, text string, err error) {
 	app.Flag("dist.dir", "Folder of the built plugin; without it the back end is built first.").StringVar(&o.distDir)
 	app.Flag("output", "Picture to draw: png or svg.").Default("foreshock-demo.png").StringVar(&o.output)
 	app.Flag("grafana.home", "Folder of an installed Grafana to start too; default: GRAFANA_HOME, else grafana on PATH, else none.").Envar("GRAFANA_HOME").StringVar(&o.grafanaHome)
-	app.Flag("no-grafana", "Start no Grafana even if one is there.").BoolVar(&o.noGrafana)
+	app.Flag("grafana", "Start a Grafana too, if one is there.").Default("true").BoolVar(&o.grafana)
 	app.Flag("factor", "How many times slower the service checkout gets.").Default("4").Float64Var(&o.factor)
 	app.Flag("burn.cores", "How many cores of this machine are kept busy, at the lowest priority; 0: none.").Default(fmt.Sprint(runtime.NumCPU())).IntVar(&o.burnCores)
 	app.Flag("burn.time", "How long they are.").Default("45s").DurationVar(&o.burnTime)
@@ -107,8 +110,6 @@ func (o options) check() error {
 		return fmt.Errorf("--fault.time: got %s, want 1m or more: less is over before it is seen", o.faultTime)
 	case !slices.Contains(chart.Formats(), format):
 		return fmt.Errorf("--output: got %q, want a name that ends in .%s", o.output, strings.Join(chart.Formats(), " or ."))
-	case o.noGrafana && o.grafanaHome != "":
-		return nil // GRAFANA_HOME may be set for other reasons
 	}
 	return nil
 }
