@@ -33,6 +33,12 @@ export function OutputPicker({ id, outputs, value, alerting, fixed, onChange }: 
         )}
       </Field>
       {chosen?.help && <div className={styles.help}>{chosen.help}</div>}
+      {alerting && current === OUTPUT_LATEST && (
+        <div className={styles.hint}>
+          <Icon name="info-circle" />
+          <Trans i18nKey="output-picker.threshold">Let the rule fire when it is above or equal to 1.</Trans>
+        </div>
+      )}
       {alerting && current !== OUTPUT_LATEST && (
         <div className={styles.warning} role="alert">
           <Icon name="exclamation-triangle" />
@@ -53,6 +59,13 @@ const getStyles = (theme: GrafanaTheme2) => ({
     marginTop: theme.spacing(0.5),
     color: theme.colors.text.secondary,
     fontSize: theme.typography.bodySmall.fontSize,
+  }),
+  hint: css({
+    display: 'flex',
+    alignItems: 'center',
+    gap: theme.spacing(1),
+    marginTop: theme.spacing(1),
+    color: theme.colors.info.text,
   }),
   warning: css({
     display: 'flex',

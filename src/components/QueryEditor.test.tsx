@@ -89,6 +89,7 @@ it('chooses the number per series in alert rules', async () => {
   const { last } = show({ refId: 'A', expr: 'up' }, { app: CoreApp.UnifiedAlerting });
   await loaded();
   expect(last()).toEqual({ refId: 'A', expr: 'up', output: 'latest' });
+  expect(screen.getByText('Let the rule fire when it is above or equal to 1.')).toBeInTheDocument();
 });
 
 it('takes back a parameter in alert rules, where Grafana merges a change into what was', async () => {
