@@ -10,6 +10,8 @@ import (
 // been at the time, since levels drift; the first two, which have too little before them, by all others.
 type profile struct {
 	buckets, folds int
+	// first is the first fold that has samples.
+	first int
 	// median of each bucket; NaN where it has no samples before fill.
 	median []float64
 	// held[f*buckets+b] is the median of bucket b that fold f is judged by.
@@ -26,6 +28,9 @@ func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds 
 		if x == x {
 			count[int(bucket[i])*folds+int(fold[i])]++
 		}
+	}
+	if i := slices.IndexFunc(values, func(x float64) bool { return x == x }); i >= 0 {
+		p.first = int(fold[i])
 	}
 	var m merger
 	for b := range buckets {
@@ -48,7 +53,7 @@ func (p *profile) bucket(b int, xs []float64, count []int, m *merger) {
 	at := 0
 	for f, n := range count {
 		run := xs[at : at+n]
-		if f < 2 {
+		if f < p.first+2 {
 			m.rest = append(append(m.rest[:0], xs[:at]...), xs[at+n:]...)
 			p.held[f*p.buckets+b] = robust.MedianInPlace(m.rest)
 		} else {

@@ -163,10 +163,12 @@ func (f *seasonalFit) distances(floor float64) bool {
 	f.perDay = float64(phases) / season.DayMillis
 	phase := make([]int32, len(f.in))
 	ups, downs := make([]float64, len(f.in)), make([]float64, len(f.in))
+	apart := f.apart()
 	for i, r := range f.in {
 		phase[i] = int32(float64(f.tod[i]) * f.perDay)
 		ups[i], downs[i] = nan, nan
 		switch {
+		case apart[f.fold[i]]:
 		case r >= 0:
 			ups[i] = r
 		case r < 0:
@@ -182,6 +184,41 @@ func (f *seasonalFit) distances(floor float64) bool {
 	f.up = smoothed(above, phases, max(floor, distanceShare*max(allUp, distanceShare*allDown)))
 	f.down = smoothed(below, phases, max(floor, distanceShare*max(allDown, distanceShare*allUp)))
 	return true
+}
+
+// apart finds the folds that lie on another level than most, as after a shift: half of their samples are farther off than samples of a day usually are from the middle
+// of their own. They tell nothing of the usual distance.
+func (f *seasonalFit) apart() []bool {
+	middle, within := make([]float64, f.folds), make([]float64, 0, f.folds)
+	var scratch []float64
+	for from := 0; from < len(f.in); {
+		fold, to := f.fold[from], from
+		for to < len(f.in) && f.fold[to] == fold {
+			to++
+		}
+		scratch = robust.Drop(scratch[:0], f.in[from:to])
+		if len(scratch) > 0 {
+			m := robust.MedianInPlace(scratch)
+			for i, r := range scratch {
+				scratch[i] = math.Abs(r - m)
+			}
+			middle[fold] = math.Abs(m)
+			within = append(within, spread(scratch))
+		}
+		from = to
+	}
+	limit := ordinary * robust.MedianInPlace(within)
+	apart, n := make([]bool, f.folds), 0
+	for k, m := range middle {
+		if m > limit {
+			apart[k] = true
+			n++
+		}
+	}
+	if 2*n >= f.folds {
+		clear(apart)
+	}
+	return apart
 }
 
 // smoothed returns one distance per phase from its residuals, a quarter of it from each neighbour.
@@ -220,8 +257,25 @@ func (f *seasonalFit) recurring(days int) {
 			downs[k] = max(downs[k], -r/f.distance(f.down, i))
 		}
 	}
+	for fold := range f.folds {
+		forget(ups[fold*slots:][:slots])
+		forget(downs[fold*slots:][:slots])
+	}
 	f.moreUp, f.heldUp = widen(ups, f.folds, slots, days)
 	f.moreDown, f.heldDown = widen(downs, f.folds, slots, days)
+}
+
+// forget drops the deviations of a fold that deviates most of the day: that is another level, not an event that recurs.
+func forget(peaks []float64) {
+	n := 0
+	for _, p := range peaks {
+		if p > ordinary {
+			n++
+		}
+	}
+	if 2*n > len(peaks) {
+		clear(peaks)
+	}
 }
 
 // widen returns, per slot, the factor that brings the deviation which came on so many days to an ordinary one: with all folds, and without each. A slot also takes

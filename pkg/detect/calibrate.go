@@ -26,6 +26,8 @@ const (
 	clusterGapMillis = 30 * 60 * 1000
 	// tailPeaks is how many of the highest episodes the tail is fitted to: enough for two parameters, few enough to be a tail.
 	tailPeaks = 40
+	// tie keeps a threshold above a score that comes again exactly, as those of states and counts do: what the budget does not allow must not reach it.
+	tie = 1e-6
 	// weekMillis is what the noise budget is counted in.
 	weekMillis = 7 * 24 * 60 * 60 * 1000
 	// leastMargin keeps a threshold off the middle of a series whose held-out scores hardly vary, in usual distances.
@@ -50,7 +52,7 @@ func calibrate(held []float64, step int64, train Train, budget float64) threshol
 	weeks := float64(len(raw)) * float64(step) / weekMillis
 	gap := max(1, int(clusterGapMillis/step))
 	peaks := clusters(confirmed(raw, max(1, train.N), max(1, train.M)), gap)
-	t.theta = max(tail(peaks, budget*weeks), t.middle+leastMargin)
+	t.theta = max(tail(peaks, budget*weeks)*(1+tie), t.middle+leastMargin)
 	return t
 }
 
@@ -92,10 +94,13 @@ func place(window []float64, x float64) int {
 	panic("detect: a value left a window that never had it")
 }
 
-// clusters returns the peaks of the runs above the 90 % quantile, highest first; runs less than gap samples apart are one.
+// clusters returns the peaks of the runs above the 90 % quantile, highest first; runs less than gap samples apart are one. The level must not be empty.
 func clusters(level []float64, gap int) []float64 {
 	scratch := slices.Clone(level)
 	above := robust.Select(scratch, len(scratch)*9/10)
+	if top := slices.Max(level); top == above && above > robust.Select(scratch, len(scratch)/2) {
+		above = math.Nextafter(above, 0) // more than a tenth of the samples are at the top
+	}
 	var peaks []float64
 	last := -gap - 1
 	for i, x := range level {

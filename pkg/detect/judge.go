@@ -76,7 +76,7 @@ func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Ver
 	}
 	all := newVerdicts(w.window, w.r)
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
-	return all.last(out), nil
+	return all.last(out, j.Policy.Recover), nil
 }
 
 // cover returns s on exactly that grid, gaps where it has nothing.
@@ -108,13 +108,13 @@ func newVerdicts(s series.Series, r Result) Verdicts {
 	return v
 }
 
-// last cuts the verdicts to their last samples, those of the grid.
-func (v Verdicts) last(grid series.Grid) Verdicts {
+// last cuts the verdicts to their last samples, those of the grid. An episode that ended counts as open for the quiet samples that told so.
+func (v Verdicts) last(grid series.Grid, quiet int) Verdicts {
 	i := v.Series.Grid.N - grid.N
 	v.Series = v.Series.Slice(i, v.Series.Grid.N)
 	v.Score, v.Expected, v.Lower, v.Upper, v.Onset = v.Score[i:], v.Expected[i:], v.Lower[i:], v.Upper[i:], v.Onset[i:]
 	v.Anomalous, v.State = v.Anomalous[i:], v.State[i:]
-	v.Episodes = slices.DeleteFunc(v.Episodes, func(e Episode) bool { return e.Ended != 0 && e.Ended <= grid.Start })
+	v.Episodes = slices.DeleteFunc(v.Episodes, func(e Episode) bool { return e.Ended != 0 && e.Ended+int64(quiet-1)*grid.Step <= grid.Start })
 	v.Notices = notices(grid, v.State)
 	return v
 }
@@ -206,16 +206,20 @@ func (w *walker) from(a, from, end int64) error {
 	if err != nil {
 		return fmt.Errorf("fit at %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
 	}
-	// Always from the anchor, whatever is asked for: a model with memory must have seen the same samples.
+	// Always from the same time, whatever is asked for: a model with memory must have seen the same samples. The horizon before the anchor tells what the fit makes
+	// of the recent past.
+	step := w.window.Grid.Step
+	recent := int(w.Policy.Horizon.Milliseconds() / step)
 	before := 0
 	if c, ok := w.Detector.(Contexter); ok {
-		before = c.Context(w.window.Grid.Step)
+		before = c.Context(step)
 	}
-	part := cover(w.s, series.Grid{Start: a - int64(before)*w.window.Grid.Step, Step: w.window.Grid.Step, N: before + int((w.window.Grid.At(j)-a)/w.window.Grid.Step)})
+	part := cover(w.s, series.Grid{Start: a - int64(before+recent)*step, Step: step, N: before + recent + int((w.window.Grid.At(j)-a)/step)})
 	r, err := model.Score(part, before)
 	if err != nil {
 		return fmt.Errorf("score from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
 	}
+	markShifted(part.Values[before:], r, recent)
 	w.copy(r, i, j)
 	return nil
 }
@@ -263,7 +267,7 @@ func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
 	}
 	v := newVerdicts(s, r)
 	a := j.Policy.start(s, r, &v)
-	a.renew(s.Grid.Start - s.Grid.Step)
+	a.renew(s.Grid.Start-s.Grid.Step, 0)
 	v.Episodes = a.run()
 	v.Notices = notices(s.Grid, v.State)
 	return v, nil

@@ -18,7 +18,7 @@ type Policy struct {
 	M         int               `json:"m" yaml:"m" min:"1" max:"1000" unit:"samples" help:"The number of samples that n is counted in."`
 	Recovery  float64           `json:"recovery" yaml:"recovery" min:"0" max:"1" help:"A sample is quiet when its score is below this level."`
 	Recover   int               `json:"recover_samples" yaml:"recover_samples" min:"1" max:"10000" unit:"samples" help:"So many quiet samples in a row end an episode."`
-	Horizon   registry.Duration `json:"horizon" yaml:"horizon" min:"60" max:"2678400" help:"What stays abnormal for so long is the new level: it is shown as shifted and no longer alarms."`
+	Horizon   registry.Duration `json:"horizon" yaml:"horizon" min:"60" max:"2678400" help:"What was abnormal for more than half of this time is the new level: it is shown as shifted and no longer alarms."`
 }
 
 // DefaultPolicy returns the defaults: both sides, changes of at least 5 %, 3 of 5 samples, 5 quiet samples end an episode, one day at most.
@@ -78,10 +78,10 @@ type automaton struct {
 	v       *Verdicts
 	horizon int64
 
-	renewed   bool  // a renewal was seen
-	renewedAt int64 // and when
-	quiet     int   // quiet samples in a row
-	quietFrom int64 // the first of them
+	renewed   bool   // a renewal was seen
+	renewedAt int64  // and when
+	calm      streak // quiet samples in a row
+	gap       streak // missing samples in a row
 	hits      []bool
 	seen      int // samples counted since the renewal
 	open      bool
@@ -89,42 +89,60 @@ type automaton struct {
 	episodes  []Episode
 }
 
+// streak is a number of samples in a row, and the time of the first.
+type streak struct {
+	n    int
+	from int64
+}
+
+// next counts a sample at t that belongs to the streak, or ends it.
+func (r *streak) next(t int64, belongs bool) {
+	switch {
+	case !belongs:
+		r.n = 0
+	case r.n == 0:
+		r.n, r.from = 1, t
+	default:
+		r.n++
+	}
+}
+
 func (a *automaton) step(i int) {
 	t := a.s.Grid.At(i)
-	score := a.r.Score[i]
-	if score >= a.Recovery && a.wanted(i) {
-		a.quiet = 0
-	} else {
-		if a.quiet == 0 {
-			a.quietFrom = t
-		}
-		a.quiet++
-	}
-	if a.quiet >= a.Recover {
-		a.renew(t)
+	score, state := a.r.Score[i], a.r.State[i]
+	missing := score != score && state != Constant
+	a.gap.next(t, missing)
+	a.calm.next(t, !missing && !(score >= a.Recovery && a.wanted(i)))
+	switch {
+	case a.calm.n >= a.Recover:
+		a.renew(t, a.calm.from)
+	case a.gap.n >= a.outage(a.s.Grid.Step):
+		a.renew(t, a.gap.from)
 	}
 	if !a.renewed || t-a.renewedAt > a.horizon {
 		a.expire(t)
-		if a.r.State[i] == OK {
+		if state == OK {
 			a.v.State[i] = Shifted
 		}
 		return
 	}
 	if score != score {
-		// A gap neither confirms nor refutes, but an open episode stays open until it is over.
-		a.v.Anomalous[i] = a.open && a.r.State[i] == OK
+		// A gap neither confirms nor refutes: an open episode stays open over it, but says nothing at it.
 		return
 	}
 	a.count(i, t, score)
 }
 
-// renew ends what is open and forgets everything.
-func (a *automaton) renew(t int64) {
+// outage returns how many missing samples in a row end what was before them: the time that separates episodes. A failed scrape is less.
+func (p Policy) outage(step int64) int { return max(p.Recover, int(clusterGapMillis/step)) }
+
+// renew ends what is open, as of the given time, and forgets everything.
+func (a *automaton) renew(t, ended int64) {
 	a.renewed, a.renewedAt = true, t
 	a.seen = 0
 	clear(a.hits)
 	if a.open {
-		a.current.Ended = a.quietFrom
+		a.current.Ended = ended
 		a.episodes = append(a.episodes, a.current)
 		a.open = false
 	}
@@ -198,8 +216,11 @@ func (a *automaton) peak(i int) {
 // hit reports whether sample i counts as abnormal.
 func (a *automaton) hit(i int) bool { return a.r.Score[i] >= 1 && a.wanted(i) }
 
-// wanted reports whether the deviation of sample i has the wanted direction and size.
+// wanted reports whether the deviation of sample i has the wanted direction and size, and is not the new level.
 func (a *automaton) wanted(i int) bool {
+	if a.r.State[i] == Shifted {
+		return false
+	}
 	d := a.s.Values[i] - a.r.Expected[i]
 	switch a.Direction {
 	case "up":

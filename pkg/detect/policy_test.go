@@ -77,7 +77,9 @@ func TestPolicyScripts(t *testing.T) {
 		{"in an open episode a single quiet sample changes nothing", policy(nil), "...##.#.#...", "SS..!AAAAAA."},
 		{"between recovery and one: neither", policy(nil), "...##~~~~~...", "SS..!AAAAAAA."},
 		{"a gap neither confirms nor refutes", policy(nil), "...#?#...", "SS...!AA."},
-		{"a long gap ends", policy(nil), "...##????...", "SS..!......."},
+		{"an outage shorter than what separates episodes leaves one open", policy(nil), "...##??????##...", "SS..!......AAAA."},
+		{"a longer one ends it", policy(func(p *Policy) { p.Horizon = registry.Duration(60 * 60e9) }), "...##" + strings.Repeat("?", 30) + "##...", "SS..!" + strings.Repeat(".", 31) + "!AA."},
+		{"gaps are not quiet: they do not bring a shifted series back", policy(nil), "..." + strings.Repeat("#", 24) + "?????##", "SS..!" + strings.Repeat("A", 18) + "SSSS" + "....." + "SS"},
 		{"small changes do not count", policy(func(p *Policy) { p.MinRel = 0.05 }), "...sssss...", "SS........."},
 		{"they do when asked for", policy(func(p *Policy) { p.MinRel = 0 }), "...sss....", "SS..!AAA.."},
 		{"absolute changes", policy(func(p *Policy) { p.MinAbs = 150 }), "...###....", "SS........"},
@@ -122,7 +124,7 @@ func TestPolicyForgetsItsStart(t *testing.T) {
 	rng := rand.New(rand.NewPCG(8, 9))
 	compared := 0
 	for range 400 {
-		line := make([]byte, 300)
+		line := make([]byte, 330)
 		calm := 0.3 + 0.6*rng.Float64()
 		for i := range line {
 			line[i] = "#v~?s"[rng.IntN(5)]
@@ -130,12 +132,15 @@ func TestPolicyForgetsItsStart(t *testing.T) {
 				line[i] = '.'
 			}
 		}
+		for i, n := rng.IntN(250), rng.IntN(45); n > 0; n-- { // an outage
+			line[i+n] = '?'
+		}
 		p := policy(func(p *Policy) { p.N, p.M, p.Recover = 1+rng.IntN(3), 3+rng.IntN(3), 1+rng.IntN(6) })
 		full, _ := scripted(p, string(line))
 		cut := 40 + rng.IntN(100)
 		late, _ := scripted(p, string(line[cut:]))
 		// As Walk.judged starts it: a horizon and the quiet samples of a renewal before what is asked for.
-		from := int(p.Horizon.Milliseconds()/60_000) + p.Recover
+		from := int(p.Horizon.Milliseconds()/60_000) + p.outage(60_000)
 		if full[cut+from:] != late[from:] {
 			t.Fatalf("%+v\n%s\n%s full\n%s late", p, line[cut+from:], full[cut+from:], late[from:])
 		}

@@ -57,14 +57,22 @@ func (w Walk) Location() (*time.Location, error) {
 // Fetch returns the samples needed to judge [from, to] of a series with any labels.
 func (w Walk) Fetch(from, to int64, p Policy) series.Grid {
 	step := w.Step.Milliseconds()
-	return series.GridOver(w.judged(from, p)-w.Refit.Milliseconds()-w.Train.Milliseconds(), to, step)
+	return series.GridOver(w.judged(from, p)-w.Refit.Milliseconds()-max(w.Train, p.Horizon).Milliseconds(), to, step)
 }
 
 // judged returns the first time that has to be scored to judge from: the policy looks back over its horizon, and a renewal exactly there
-// needs the quiet samples before it.
+// needs the quiet or missing samples before it.
 func (w Walk) judged(from int64, p Policy) int64 {
 	step := w.Step.Milliseconds()
-	return series.Floor(from-p.Horizon.Milliseconds(), step) - int64(p.Recover)*step
+	return series.Floor(from-p.Horizon.Milliseconds(), step) - int64(p.outage(step))*step
+}
+
+// Fits reports a policy that can never alarm at the step of the walk, because its horizon ends before an episode can be confirmed and recovered from.
+func (w Walk) Fits(p Policy) error {
+	if least := registry.Duration(p.M+p.Recover) * w.Step; p.Horizon < least {
+		return fmt.Errorf("parameter \"horizon\": got %s, want at least (m + recover_samples) × step, which is %s", p.Horizon, least)
+	}
+	return nil
 }
 
 // phase is the offset of a series' anchors, so that not every series is fitted at midnight.
