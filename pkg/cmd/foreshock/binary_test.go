@@ -305,8 +305,8 @@ func reloads(t *testing.T, p *scorerProcess, file string) {
 	}
 	const ok = "foreshock_config_last_reload_successful{}"
 	got := p.metrics(t)
-	if got[ok] != 0 || got[`foreshock_score{replica="a", rule="requests", service="s1", team="shop"}`] == 0 {
-		t.Errorf("after a broken file: got %v, and score %v; want 0, and the old rule in force", got[ok], got[`foreshock_score{replica="a", rule="requests", service="s1", team="shop"}`])
+	if _, old := got[`foreshock_score{replica="a", rule="requests", service="s1", team="shop"}`]; got[ok] != 0 || !old {
+		t.Errorf("after a broken file: got %v, and a score: %v; want 0, and the old rule in force", got[ok], old)
 	}
 	renamed := strings.Replace(string(good), "name: requests", "name: renamed", 1)
 	if err := os.WriteFile(file, []byte(renamed), 0o600); err != nil {

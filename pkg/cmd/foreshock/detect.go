@@ -259,6 +259,9 @@ func (d *detectCommand) outcome(t *table, h head, found *lookup) {
 			line += p2(fmt.Sprintf("%s %d", s, found.states[s]))
 		}
 	}
+	if found.merged > 0 {
+		line += p2(fmt.Sprintf("%s %d", stateMerged, found.merged))
+	}
 	if d.fitting.review() {
 		line += p2(d.text("review"))
 	}

@@ -19,6 +19,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -474,4 +476,90 @@ func BenchmarkReadCSV(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// Of several rows in one place only the last has the verdict: none is told what a later row showed.
+func TestNoVerdictUsesLaterRows(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+	lines := []string{"timestamp,value"}
+	const n = 4 * 1440
+	for i := range n {
+		x := 50 + i%7
+		if i%977 > 970 { // sudden, and within a place of five minutes
+			x = 500
+		}
+		lines = append(lines, fmt.Sprintf("%s,%d", unix(begin+int64(i)*60_000), x))
+	}
+	args := []string{"-d", "mean", "--step", "5m", "--train", "1d", "--min-train", "1d", "-q"}
+	whole := judged(t, strings.Join(lines, "\n"), args...)
+	merged := 0
+	for _, row := range whole {
+		if row[8] == "merged" {
+			merged++
+			if diff := cmp.Diff([]string{"", "", "", "", "", "0"}, row[2:8]); diff != "" {
+				t.Fatalf("merged row %v has a verdict:\n%s", row, diff)
+			}
+		}
+	}
+	if merged < n*3/4 || merged > n*5/6 {
+		t.Errorf("%d of %d rows are merged, want four of five", merged, n)
+	}
+	// What is told of a row is told of it when it is the last one, too.
+	for _, end := range []int{n - 1, n - 2, n - 3, n - 4, n - 5, 3 * 1440, 977*5 + 972, 977*5 + 974} {
+		cut := judged(t, strings.Join(lines[:end+1], "\n"), args...)
+		for i, row := range cut {
+			if whole[i][8] == "merged" {
+				continue
+			}
+			if diff := cmp.Diff(row, whole[i]); diff != "" {
+				t.Fatalf("row %d changes when rows follow after %d (-without +with):\n%s", i, end, diff)
+			}
+		}
+	}
+}
+
+// The output does not depend on how many stretches are judged at once, that is on the number of cores.
+func TestPartsDoNotMatter(t *testing.T) {
+	t.Parallel()
+	const step, n = int64(300_000), 12 * 288
+	s := series.New(nil, series.Grid{Step: step, N: n})
+	for i := range s.Values {
+		s.Values[i] = float64(50 + i%7)
+		if i > 288 && i%29 < 7 { // an episode ends, and another begins, in and at the edge of many stretches
+			s.Values[i] = 500
+		}
+	}
+	judge := detect.Judge{Name: "mean", Detector: &mean{Width: 300}, Walk: detect.DefaultWalk(), Policy: detect.DefaultPolicy()}
+	hour := registry.Duration(time.Hour)
+	judge.Walk.Step, judge.Walk.Train, judge.Walk.Refit, judge.Walk.MinTrain, judge.Policy.Horizon = hour/12, 6*hour, hour, hour, 2*hour
+	read := func(workers int) ([]detect.Episode, detect.Verdicts, int) {
+		found, stop := newLookup(parts(t.Context(), judge, s, workers), true)
+		defer stop()
+		for {
+			more, err := found.take()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !more {
+				return found.episodes, joined(found.held), len(found.held)
+			}
+		}
+	}
+	episodes, verdicts, _ := read(1)
+	if len(episodes) < 50 {
+		t.Fatalf("only %d episodes", len(episodes))
+	}
+	for workers := 2; workers <= 28; workers++ {
+		gotEpisodes, gotVerdicts, stretches := read(workers)
+		if stretches < 2 {
+			t.Fatalf("%d workers judged in %d stretch", workers, stretches)
+		}
+		if diff := cmp.Diff(episodes, gotEpisodes); diff != "" {
+			t.Fatalf("%d stretches: episodes differ from those of one (-one +many):\n%s", stretches, diff)
+		}
+		if diff := cmp.Diff(verdicts.Anomalous, gotVerdicts.Anomalous); diff != "" {
+			t.Fatalf("%d stretches: verdicts differ from those of one (-one +many):\n%s", stretches, diff)
+		}
+	}
 }

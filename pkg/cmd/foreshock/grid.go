@@ -14,6 +14,9 @@ type laid struct {
 	set    series.Set // one member per value column, labelled column="name" when there are several
 	phase  int64      // what was taken off every timestamp before it was rounded
 	sorted bool
+	// filler is the row whose sample is in each place, -1 where none is; nil when no place is shared. Only that row has the verdict: the
+	// others came before it, and the verdict would be one that used later rows.
+	filler []int32
 	// counts of rows that were not in order, that shared a place with another, that lay off the regular grid, and of grid places without a row
 	unordered, shared, irregular, empty int
 }
@@ -150,6 +153,25 @@ func (l *laid) fill(t *table) {
 			l.empty++
 		}
 	}
+	if l.shared > 0 {
+		l.fillers(t)
+	}
+}
+
+// fillers finds the row that filled each place, by the rule of lay.
+func (l *laid) fillers(t *table) {
+	l.filler = slices.Repeat([]int32{-1}, l.set.Grid.N)
+	for i := range t.n {
+		k := l.place(t.time(i))
+		if f := l.filler[k]; !t.gap(i) && (f < 0 || t.time(i) >= t.time(int(f))) {
+			l.filler[k] = int32(i)
+		}
+	}
+}
+
+// merged reports whether row i has a sample, but that of another row stands in its place.
+func (l *laid) merged(t *table, i, k int) bool {
+	return l.filler != nil && l.filler[k] != int32(i) && !t.gap(i)
 }
 
 func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }

@@ -76,7 +76,7 @@ func (c *csvWriter) row(v *verdict) error {
 	} else {
 		b = append(b, ",0,"...)
 	}
-	b = append(b, v.state.String()...)
+	b = append(b, v.stateText()...)
 	c.buf = append(b, '\n')
 	_, err := c.w.Write(c.buf)
 	return err
@@ -142,7 +142,7 @@ func (j *jsonWriter) row(v *verdict) error {
 	b = append(b, `,"anomalous":`...)
 	b = strconv.AppendBool(b, v.anomalous)
 	b = append(b, `,"state":"`...)
-	b = append(b, v.state.String()...)
+	b = append(b, v.stateText()...)
 	j.buf = append(b, `"}`...)
 	_, err := j.w.Write(j.buf)
 	return err

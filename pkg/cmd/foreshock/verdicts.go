@@ -49,8 +49,10 @@ func (f fitting) name() string {
 // the stretches bound the memory and are judged by that many workers at once.
 func parts(ctx context.Context, j detect.Judge, s series.Series, workers int) iter.Seq2[detect.Verdicts, error] {
 	step := s.Grid.Step
+	// An episode that is open at the end of a stretch ends within the horizon, so that the next, asked from so much earlier, tells its end.
+	back := int(j.Policy.Horizon.Milliseconds() / step)
 	// What a stretch costs besides its own samples: the policy looks back over its horizon, and scoring starts at an anchor before that.
-	extra := int((j.Policy.Horizon.Milliseconds() + j.Walk.Refit.Milliseconds()) / step)
+	extra := 2*back + int(j.Walk.Refit.Milliseconds()/step)
 	length := max(16*extra, 1<<18)
 	if even := (s.Grid.N + workers - 1) / max(workers, 1); even < length && even > 2*extra {
 		length = even
@@ -66,9 +68,13 @@ func parts(ctx context.Context, j detect.Judge, s series.Series, workers int) it
 		start := func(i int) {
 			done := make(chan answer, 1)
 			running = append(running, done)
-			from, to := s.Grid.At(i), s.Grid.At(min(i+length, s.Grid.N)-1)
+			before := min(i, back)
+			from, to := s.Grid.At(i-before), s.Grid.At(min(i+length, s.Grid.N)-1)
 			go func() {
 				v, err := j.Series(ctx, s, from, to)
+				if err == nil {
+					v = without(v, before)
+				}
 				done <- answer{v, err}
 			}()
 		}
@@ -88,6 +94,14 @@ func parts(ctx context.Context, j detect.Judge, s series.Series, workers int) it
 			}
 		}
 	}
+}
+
+// without returns the verdicts without the first n samples, but with all episodes.
+func without(v detect.Verdicts, n int) detect.Verdicts {
+	v.Series = v.Series.Slice(n, v.Series.Grid.N)
+	v.Score, v.Expected, v.Lower, v.Upper, v.Onset = v.Score[n:], v.Expected[n:], v.Lower[n:], v.Upper[n:], v.Onset[n:]
+	v.Anomalous, v.State = v.Anomalous[n:], v.State[n:]
+	return v
 }
 
 // reviewed yields the one stretch of a two-sided reading.
@@ -121,6 +135,7 @@ type lookup struct {
 	held     []detect.Verdicts
 	episodes []detect.Episode
 	states   map[detect.State]int
+	merged   int // rows whose place another row has
 }
 
 // at returns the stretch that holds time t and the index in it.
@@ -152,14 +167,22 @@ func (l *lookup) take() (bool, error) {
 	}
 	l.held = append(l.held, v)
 	for _, e := range v.Episodes {
-		// An episode that spans stretches is told by each; the last knows most.
-		if n := len(l.episodes); n > 0 && l.episodes[n-1].Confirmed == e.Confirmed {
-			l.episodes[n-1] = e
-		} else {
-			l.episodes = append(l.episodes, e)
-		}
+		l.tell(e)
 	}
 	return true, nil
+}
+
+// tell takes an episode. One near the edge of stretches is told by both: the later knows how it ended.
+func (l *lookup) tell(e detect.Episode) {
+	i := len(l.episodes)
+	for i > 0 && l.episodes[i-1].Confirmed >= e.Confirmed {
+		i--
+	}
+	if i < len(l.episodes) && l.episodes[i].Confirmed == e.Confirmed {
+		l.episodes[i] = e
+		return
+	}
+	l.episodes = slices.Insert(l.episodes, i, e)
 }
 
 // joined returns all stretches as one; the lookup must have kept them.
@@ -192,14 +215,33 @@ type verdict struct {
 	value, expected, lower, upper, score, onset float64
 	anomalous                                   bool
 	state                                       detect.State
+	merged                                      bool
+}
+
+// stateMerged is the state of a row whose place another row has, in outputs.
+const stateMerged = "merged"
+
+// stateText is the state as outputs spell it.
+func (v *verdict) stateText() string {
+	if v.merged {
+		return stateMerged
+	}
+	return v.state.String()
+}
+
+// blank takes away all that is told of the sample.
+func (v *verdict) blank() {
+	nan := math.NaN()
+	v.score, v.onset, v.expected, v.lower, v.upper = nan, nan, nan, nan, nan
+	v.anomalous, v.state = false, detect.Gap
 }
 
 // each calls f with one verdict for every row of the table, in its order. Missing numbers are NaN.
 func (l *lookup) each(t *table, at *laid, f func(*verdict) error) error {
 	l.states = map[detect.State]int{}
 	for i := range t.n {
-		time := at.set.Grid.At(at.place(t.time(i)))
-		v, k, err := l.at(time)
+		place := at.place(t.time(i))
+		v, k, err := l.at(at.set.Grid.At(place))
 		if err != nil {
 			return err
 		}
@@ -209,11 +251,14 @@ func (l *lookup) each(t *table, at *laid, f func(*verdict) error) error {
 		}
 		if math.IsNaN(row.value) && row.state != detect.Gap {
 			// The place was filled by another row: a row without a sample has no verdict of its own.
-			nan := math.NaN()
-			row.score, row.onset, row.expected, row.lower, row.upper = nan, nan, nan, nan, nan
-			row.anomalous, row.state = false, detect.Gap
+			row.blank()
 		}
-		l.states[row.state]++
+		if row.merged = at.merged(t, i, place); row.merged {
+			row.blank()
+			l.merged++
+		} else {
+			l.states[row.state]++
+		}
 		if err := f(&row); err != nil {
 			return err
 		}
