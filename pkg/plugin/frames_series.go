@@ -71,6 +71,21 @@ var single = look{line: "blue", expected: "yellow", band: "semi-dark-green", wid
 // hues are Grafana's named colours but for red, which means an anomaly, and yellow, which is hard to see on white.
 var hues = []string{"blue", "green", "purple", "orange", "semi-dark-blue", "semi-dark-green", "semi-dark-purple", "semi-dark-orange"}
 
+// lookOf returns how series i of n is drawn. Each query of a panel begins with another hue, since it does not know of the others; only
+// query A can think that it has the panel to itself.
+func lookOf(refID string, i, n int) look {
+	switch {
+	case len(refID) != 1 || refID[0] < 'A' || refID[0] > 'Z':
+		return many(i)
+	case refID == "A" && n == 1:
+		return single
+	}
+	return many(i + hueStep*int(refID[0]-'A'))
+}
+
+// hueStep has no divisor in common with the number of hues, so that as many queries begin with different ones.
+const hueStep = 3
+
 // many is how series i of several is drawn: all of it in one hue.
 func many(i int) look {
 	hue := hues[i%len(hues)]

@@ -121,11 +121,7 @@ func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Se
 			kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices}
 			switch o.query.Output {
 			case outputSeries:
-				look := many(i)
-				if len(members) == 1 {
-					look = single
-				}
-				kept.frame = o.seriesFrame(kept.name, v, look)
+				kept.frame = o.seriesFrame(kept.name, v, lookOf(o.request.RefID, i, len(members)))
 			case outputLatest:
 				kept.frame = latestFrame(kept.name, v)
 			}

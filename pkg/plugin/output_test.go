@@ -162,3 +162,21 @@ func TestGapsAreToldForEachSeries(t *testing.T) {
 		}
 	}
 }
+
+func TestLooksDiffer(t *testing.T) {
+	t.Parallel()
+	if got := lookOf("A", 0, 1); got != single {
+		t.Errorf("a series alone: %+v", got)
+	}
+	hues := map[string]string{}
+	for _, ref := range []string{"A", "B", "C", "D", "E", "F", "G", "H"} {
+		l := lookOf(ref, 0, 2)
+		if other, ok := hues[l.line]; ok {
+			t.Errorf("queries %s and %s begin with %s", other, ref, l.line)
+		}
+		hues[l.line] = ref
+	}
+	if lookOf("B", 0, 1).line == single.line {
+		t.Error("one series of A and one of B look alike")
+	}
+}
