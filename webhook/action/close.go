@@ -39,6 +39,6 @@ func (h Close) Handle(ctx context.Context, a cases.Action) (Finished, error) {
 		return Finished{}, fmt.Errorf("closing case %s: %w", c.ID, err)
 	}
 	e := cases.Event{CaseID: c.ID, At: now(), Kind: cases.StateChanged, Actor: cases.System, From: string(c.State), To: string(to), Note: string(cases.Close)}
-	c.State, c.ClosedAt, c.UpdatedAt = to, e.At, e.At
+	c.State, c.ClosedAt, c.UpdatedAt = to, e.At, c.Next(e.At)
 	return Finished{Change: cases.Change{Cases: []cases.Case{c}, Events: []cases.Event{e}}}, nil
 }

@@ -135,7 +135,7 @@ func decide(story cases.Story, o order, rules policy.Rules) (cases.Change, cases
 	if err != nil {
 		return cases.Change{}, c, &badRequest{http.StatusConflict, err.Error() + ": want one of " + list(possible(from))}
 	}
-	c.State, c.UpdatedAt = to, o.At
+	c.State, c.UpdatedAt = to, c.Next(o.At)
 	var ch cases.Change
 	switch o.On {
 	case cases.Acknowledge, cases.Start, cases.Wait:
@@ -179,9 +179,13 @@ func resolved(c cases.Case, members []cases.Alert, o order, rules policy.Rules) 
 	}
 	var out []cases.Action
 	add := func(key string, kind cases.Kind, channel string, due time.Time, payload json.RawMessage) {
+		planned := due // the order within the lane
+		if planned.Before(c.UpdatedAt) {
+			planned = c.UpdatedAt
+		}
 		out = append(out, cases.Action{
 			ID: ulid.Make().String(), Key: fmt.Sprintf("%s/%d/%s", c.ID, c.Epoch, key), CaseID: c.ID, Kind: kind, Channel: channel, Lane: channel + "/" + c.ID,
-			Epoch: c.Epoch, Payload: payload, State: cases.Due, Planned: due, Due: due, CreatedAt: o.At, UpdatedAt: o.At,
+			Epoch: c.Epoch, Payload: payload, State: cases.Due, Planned: planned, Due: due, CreatedAt: o.At, UpdatedAt: o.At,
 		})
 	}
 	for _, channel := range c.Channels {

@@ -196,6 +196,22 @@ func TestCrossSiteCommandsAreRefused(t *testing.T) {
 	}
 }
 
+// A command of a process whose clock is behind is told after what was told before.
+func TestCommandAfterLastChange(t *testing.T) {
+	t.Parallel()
+	b := start(t, settings())
+	s := hostile()
+	s.Case.UpdatedAt = clock.Add(time.Hour)
+	b.stories["C1"] = s
+	if code, text := b.post(t, "/api/v1/cases/C1/resolve", strings.NewReader("{}"), "Content-Type", "application/json"); code != 200 {
+		t.Fatal(code, text)
+	}
+	ch := b.commits[0]
+	if a := ch.Actions[0]; !a.Planned.After(s.Case.UpdatedAt) || !a.Due.Equal(clock) || !ch.Cases[0].UpdatedAt.Equal(a.Planned) {
+		t.Errorf("planned %s, due %s, the case changed %s", a.Planned, a.Due, ch.Cases[0].UpdatedAt)
+	}
+}
+
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	b := start(t, settings())

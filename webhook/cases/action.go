@@ -32,7 +32,7 @@ type Action struct {
 
 	State   ActionState `json:"state"`
 	Outcome Outcome     `json:"outcome,omitempty"`
-	Planned time.Time   `json:"planned"` // when it was to happen at first; never changes
+	Planned time.Time   `json:"planned"` // when it was to happen at first, not before the change that planned it; never changes
 	Due     time.Time   `json:"due"`     // when it is to happen next
 	// Attempts counts begun attempts, the current one included.
 	Attempts  int       `json:"attempts"`

@@ -47,7 +47,7 @@ type Case struct {
 
 	StartedAt  time.Time `json:"startedAt"`           // earliest startsAt of the members in this epoch
 	OpenedAt   time.Time `json:"openedAt"`            // when this case was first made
-	UpdatedAt  time.Time `json:"updatedAt"`           // last change of anything here
+	UpdatedAt  time.Time `json:"updatedAt"`           // last change of anything here; grows with every change, see Next
 	ResolvedAt time.Time `json:"resolvedAt,omitzero"` // zero unless resolved or closed
 	ClosedAt   time.Time `json:"closedAt,omitzero"`
 
@@ -63,6 +63,16 @@ type Case struct {
 
 // Open reports whether the case still wants attention: not resolved, not closed.
 func (c Case) Open() bool { return c.State != Resolved && c.State != Closed }
+
+// Next is when the next change of the case happens: now, but always after the
+// last one. Several receivers may change it whose clocks disagree, or whose clock
+// steps back; versions put their changes in order, and times follow that.
+func (c Case) Next(now time.Time) time.Time {
+	if next := c.UpdatedAt.Add(time.Microsecond); now.Before(next) {
+		return next
+	}
+	return now
+}
 
 // Alert is what is known of one alert identity, folded from all deliveries in
 // any order. LastFired and LastEnded only ever grow, which makes the fold

@@ -331,6 +331,58 @@ func TestPlanAfterPeople(t *testing.T) {
 	}
 }
 
+// A case that a person reopened tells about the alert that then fires in it.
+func TestPlanFiresInReopenedByHand(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	in := intake(m, &oracle{})
+	id := deliver(t, in, 0, firing("a", 0)).CaseIDs[0]
+	deliver(t, in, 1, resolved("a", 0, 1))
+	c := m.prior.Cases[id]
+	c.State, c.Epoch = cases.New, c.Epoch+1
+	m.prior.Cases[id] = c
+	before := len(m.actions)
+	deliver(t, in, 3, firing("a", 2))
+	var keys []string
+	for _, a := range m.actions[before:] {
+		keys = append(keys, strings.TrimPrefix(a.Key, id))
+	}
+	if d := cmp.Diff([]string{"/2/reopened/slack", "/2/reopened/log"}, keys); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
+	}
+	if r := deliver(t, in, 4, firing("a", 3.5)); r.Actions != 0 {
+		t.Errorf("told again: %d", r.Actions)
+	}
+}
+
+// Messages about a case go out in the order in which it changed, whatever the
+// clocks of the receivers say.
+func TestPlanOrderFollowsChanges(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	in := intake(m, &oracle{})
+	deliver(t, in, 60, firing("a", 0))
+	deliver(t, in, 5, resolved("a", 0, 4)) // by a receiver whose clock is right
+	deliver(t, in, 7, firing("a", 6))
+	planned := map[string][]time.Time{}
+	for _, a := range m.actions {
+		planned[a.Lane] = append(planned[a.Lane], a.Planned)
+		if a.Kind == cases.Notify && a.Planned.After(at(60)) && !a.Due.Before(at(10)) {
+			t.Errorf("%s waits until %s", a.Key, a.Due)
+		}
+	}
+	for lane, times := range planned {
+		for i := 1; i < len(times); i++ {
+			if !times[i].After(times[i-1]) {
+				t.Errorf("%s: %v", lane, times)
+			}
+		}
+	}
+	if len(planned) != 3 {
+		t.Errorf("lanes %v", planned)
+	}
+}
+
 // A message about an alert that contradicts its resolution says so.
 func TestBelievedIsToldWithItsReason(t *testing.T) {
 	t.Parallel()

@@ -51,8 +51,11 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 	return d
 }
 
+// at is when this delivery changes a case; see cases.Case.Next.
+func (d *draft) at(c cases.Case) time.Time { return d.ev.Prior.Cases[c.ID].Next(d.ev.Now) }
+
 func (d *draft) put(c cases.Case) {
-	c.UpdatedAt = d.ev.Now
+	c.UpdatedAt = d.at(c)
 	d.cases[c.ID] = c
 	d.fresh[c.ID] = true
 	if c.State != cases.Closed {
@@ -89,7 +92,7 @@ func (d *draft) cancel(caseID, reason string, kinds ...cases.Kind) {
 
 // tell plans a message about the case as it is now.
 func (d *draft) tell(c cases.Case, what cases.What, v *Verdict) {
-	c.UpdatedAt = d.ev.Now
+	c.UpdatedAt = d.at(c)
 	d.told = append(d.told, telling{what: what, of: c, alerts: []alert.Alert{v.Alert}, note: v.Note})
 }
 
@@ -104,7 +107,7 @@ func (d *draft) join(c cases.Case, v *Verdict) {
 		if t.what == cases.WhatResolved {
 			return
 		}
-		c.UpdatedAt = d.ev.Now
+		c.UpdatedAt = d.at(c)
 		if t.of = c; len(t.alerts) < cases.MaxNoticeAlerts {
 			t.alerts = append(t.alerts, v.Alert)
 		} else {
@@ -125,6 +128,9 @@ func (d *draft) action(c cases.Case, a cases.Action) {
 	a.ID, a.CaseID, a.Epoch = d.newID(), c.ID, c.Epoch
 	a.Lane = a.Channel + "/" + c.ID
 	a.State, a.Due, a.CreatedAt, a.UpdatedAt = cases.Due, a.Planned, d.ev.Now, d.ev.Now
+	if at := d.at(c); a.Planned.Before(at) {
+		a.Planned = at // the order within the lane; when it is due stays
+	}
 	d.ev.Change.Actions = append(d.ev.Change.Actions, a)
 }
 

@@ -88,6 +88,10 @@ func (d *draft) fired(v *Verdict) error {
 		d.count("reopened")
 		d.cancel(c.ID, "the case was reopened", cases.AutoClose)
 		what = cases.WhatReopened
+	case c.Firing == 0:
+		// A person reopened it while nothing fired, and nobody was told.
+		c = d.assess(c, v)
+		what = cases.WhatReopened
 	}
 	if v.Reason != ReasonRestarted || joined != c.ID {
 		c.Firing++
