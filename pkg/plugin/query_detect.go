@@ -74,6 +74,9 @@ func (q *detectQuery) Validate() error {
 	if err := q.Walk.Validate(); err != nil {
 		return err
 	}
+	if err := q.Fits(q.policy); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
 	var err error
 	q.detector, err = detect.Detectors.New(q.Detector, registry.FromJSON(q.params))
 	return err

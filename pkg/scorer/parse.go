@@ -432,6 +432,9 @@ func (p *fileParser) finish(r *Rule, lines map[string]int) {
 	if r.Interval%r.Step != 0 {
 		p.problem(line("interval"), "field \"interval\": got %s, want a multiple of the step, which is %s", r.Interval, r.Step)
 	}
+	if err := r.Fits(r.Policy); err != nil {
+		p.problem(line("policy"), "policy: %s", strings.Replace(err.Error(), "parameter", "field", 1))
+	}
 	if err := checkExpr(r.expanded(p.scrape), p.dialect); err != nil {
 		p.problem(line("expr"), "field \"expr\": got %q: %s", short(r.Expr), err)
 	}

@@ -35,6 +35,7 @@ func TestProblems(t *testing.T) {
 		{"two of a kind", "rules:\n- name: a\n  expr: up\n  policy:\n    n: 0\n    direction: left", `f:5: rule "a": policy: field "n": got 0, want 1 to 1000 samples
 f:6: rule "a": policy: field "direction": got "left", want one of both, up, down`},
 		{"n above m", "rules:\n- {name: a, expr: up, policy: {n: 6}}", `f:2: rule "a": policy: field "n": got 6, want at most m, which is 5`},
+		{"coarse step", "rules:\n- name: a\n  expr: up\n  step: 12h\n  policy: {n: 2}", `f:5: rule "a": policy: field "horizon": got 1d, want at least (m + recover_samples) × step, which is 5d`},
 		{"unknown detector", "rules:\n- {name: a, expr: up, detector: magic}", `f:2: rule "a": field "detector": unknown detector "magic": want one of ` + strings.Join(detect.Detectors.Names(), ", ")},
 		{"param", "rules:\n- {name: a, expr: up, params: {budgett: 1}}", `f:2: rule "a": params: unknown field "budgett": want one of ` + strings.Join(namesOf(&detect.Seasonal{}), ", ")},
 		{"interval", "rules:\n- {name: a, expr: up, step: 1m, interval: 90s}", `f:2: rule "a": field "interval": got 1m30s, want a multiple of the step, which is 1m`},

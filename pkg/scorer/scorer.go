@@ -324,7 +324,7 @@ func (s *Scorer) checkRetention(keep time.Duration) {
 	rules := s.conf.Rules
 	s.mu.Unlock()
 	for _, r := range rules {
-		if need := r.Train + r.Refit + r.Policy.Horizon; keep > 0 && need.Std() > keep {
+		if need := max(r.Train, r.Policy.Horizon) + r.Refit + r.Policy.Horizon; keep > 0 && need.Std() > keep {
 			s.logger.Warn("the server keeps less history than the rule needs: train + refit + horizon", "rule", r.Name, "needs", need.String(), "retention", keep.String())
 		}
 	}

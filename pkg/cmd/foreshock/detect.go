@@ -204,6 +204,9 @@ func (d *detectCommand) notes(t *table, l *laid, j detect.Judge) {
 	if len(t.ignored) > 0 {
 		d.note(d.text("note.ignored", "name", t.name, "columns", strings.Join(t.ignored, ", ")))
 	}
+	if text := d.stretched(j); text != "" {
+		d.note(text)
+	}
 	messy := count("unordered", l.unordered) + count("shared", l.shared) + count("irregular", l.irregular) + count("empty", l.empty)
 	if messy != "" {
 		d.note(d.text("note.laid", "name", t.name, "rows", strconv.Itoa(t.n), "step", j.Walk.Step.String()) + messy)

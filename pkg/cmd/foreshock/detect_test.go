@@ -563,3 +563,32 @@ func TestPartsDoNotMatter(t *testing.T) {
 		}
 	}
 }
+
+// Steps so coarse that the default horizon holds too few of them alarm all the same, and what was done for it is told.
+func TestCoarseSteps(t *testing.T) {
+	t.Parallel()
+	for _, hours := range []int{6, 12, 24} {
+		lines := []string{"timestamp,value"}
+		for i := range 200 {
+			x := 50 + i%7
+			if i >= 150 && i < 154 {
+				x = 500
+			}
+			lines = append(lines, fmt.Sprintf("%d,%d", i*hours*3600, x))
+		}
+		input := strings.Join(lines, "\n")
+		for _, step := range []string{"auto", fmt.Sprintf("%dh", hours)} {
+			got := foreshock(t, input, "detect", "-", "-d", "mean", "--step", step, "--format", "intervals")
+			if rows := records(t, got.out); got.code != 0 || len(rows) != 1 {
+				t.Errorf("%d h, --step %s: got %d, %d episodes, want one: %s", hours, step, got.code, len(rows), got.errors)
+			}
+			if !strings.Contains(got.errors, "horizon is "+registry.Duration(time.Duration(10*hours)*time.Hour).String()) {
+				t.Errorf("%d h, --step %s: the longer horizon is not told: %s", hours, step, got.errors)
+			}
+			got = foreshock(t, input, "detect", "-", "-d", "mean", "--step", step, "--policy", "horizon=1d")
+			if got.code != 2 || !strings.Contains(got.errors, `parameter "horizon": got 1d, want at least (m + recover_samples) × step`) {
+				t.Errorf("%d h, --step %s, a horizon that was given: got %d, %s", hours, step, got.code, got.errors)
+			}
+		}
+	}
+}

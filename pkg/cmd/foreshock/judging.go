@@ -18,6 +18,8 @@ type judging struct {
 
 	fitting fitting
 	judge   detect.Judge
+	// ownHorizon is set when the policy's horizon was given.
+	ownHorizon bool
 }
 
 func (j *judging) flags(p program, cmd *kingpin.CmdClause) {
@@ -54,6 +56,7 @@ func (j *judging) read() error {
 	if err := registry.DecodeInto(&j.judge.Policy, registry.FromStrings(policy)); err != nil {
 		return badInputf("--policy: %w", err)
 	}
+	_, j.ownHorizon = policy["horizon"]
 	step := j.step
 	if step == "auto" {
 		step = detect.DefaultWalk().Step.String()
@@ -62,7 +65,8 @@ func (j *judging) read() error {
 	return err
 }
 
-// at returns the judge for that step. Where the step is found and not given, defaults that are no multiple of it are rounded up.
+// at returns the judge for that step. Defaults that are no multiple of it are rounded up, and a
+// default horizon in which no episode could be confirmed is lengthened.
 func (j *judging) at(step string) (detect.Judge, error) {
 	given := map[string]string{"step": step}
 	for name, v := range map[string]string{"train": j.train, "refit": j.refit, "min_train": j.minTrain, "zone": j.zone} {
@@ -83,7 +87,21 @@ func (j *judging) at(step string) (detect.Judge, error) {
 	if err := registry.DecodeInto(&judge.Walk, registry.FromStrings(given)); err != nil {
 		return judge, badInput(err)
 	}
+	if !j.ownHorizon {
+		judge.Policy.Horizon = max(judge.Policy.Horizon, registry.Duration(judge.Policy.M+judge.Policy.Recover)*judge.Walk.Step)
+	}
+	if err := judge.Walk.Fits(judge.Policy); err != nil {
+		return judge, badInputf("--policy: %w", err)
+	}
 	return judge, nil
+}
+
+// stretched tells of a default horizon that was lengthened for the step, "" when it was not.
+func (d *detectCommand) stretched(j detect.Judge) string {
+	if j.Policy.Horizon == d.judge.Policy.Horizon {
+		return ""
+	}
+	return d.text("note.horizon", "horizon", j.Policy.Horizon.String(), "step", j.Walk.Step.String())
 }
 
 // pairs reads key=value flags.

@@ -78,6 +78,9 @@ func (d *detectCommand) runQuery(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if text := d.stretched(judge); text != "" && !d.quiet {
+		d.note(text)
+	}
 	grid := series.GridOver(from, to, judge.Walk.Step.Milliseconds())
 	if grid.N == 0 {
 		return badInputf("--from %s to --to %s holds no multiple of the step, which is %s", clock(from), clock(to), judge.Walk.Step)
