@@ -42,7 +42,7 @@ func (d *decoder) channels(n *yaml.Node, path string, v reflect.Value) {
 		case !ok:
 			return
 		case !goodName(key.Value) || key.Value == "internal":
-			d.fail(key, path, "channel name %q: want 1 to 64 letters, digits, '-', '_' or '.', and not internal", key.Value)
+			d.fail(key, path, "channel name %s: want 1 to 64 letters, digits, '-', '_' or '.', and not internal", shown(key))
 			return
 		}
 		out[key.Value] = d.channel(value, at)
@@ -71,7 +71,7 @@ func (d *decoder) channel(n *yaml.Node, path string) Channel {
 	c.Type = kind.Value
 	params, err := notify.Channels.Params(c.Type)
 	if err != nil {
-		d.fail(kind, path+".type", "got %s, want %s", kindName(kind), kinds)
+		d.fail(kind, path+".type", "got %s, want %s", shown(kind), kinds)
 		c.Type = ""
 		return c
 	}

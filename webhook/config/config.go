@@ -262,7 +262,11 @@ func (f *File) sizes() error {
 
 func (f *File) addresses() error {
 	if f.ExternalURL != "" && !goodURL(f.ExternalURL) {
-		return fmt.Errorf("external_url: got %q, want an address like https://foreshock.example.com", f.ExternalURL)
+		got := ""
+		if !strings.Contains(f.ExternalURL, "@") { // else it may hold a password
+			got = fmt.Sprintf("got %q, ", f.ExternalURL)
+		}
+		return fmt.Errorf("external_url: %swant an address like https://foreshock.example.com", got)
 	}
 	if !slices.Contains(message.Languages(), f.Language) {
 		return fmt.Errorf("language: got %q, want one of %s", f.Language, strings.Join(message.Languages(), ", "))

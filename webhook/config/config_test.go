@@ -107,7 +107,7 @@ func TestMistakes(t *testing.T) {
 		{minimal + "cluster: a/b", `line 2: cluster: got "a/b", want 1 to 64 letters, digits, '-', '_' or '.'`},
 		{minimal + "external_url: here", `line 2: external_url: got "here", want an address like https://foreshock.example.com`},
 		{minimal + "alertmanagers: {eu: [am:9093]}", "line 2: alertmanagers.eu[0]: want an address like http://alertmanager:9093"},
-		{minimal + "alertmanagers: {eu: http://am}", `line 2: alertmanagers.eu: got "http://am", want a list`},
+		{minimal + "alertmanagers: {eu: http://am}", `line 2: alertmanagers.eu: got text, want a list`},
 		{minimal + "limits:\n  raw: 1 MB", `line 3: limits.raw: got "1 MB", want a whole number`},
 		{minimal + "limits:\n  raw: -1", "line 3: limits.raw: got -1, want 0 to 67108864 bytes"},
 		{minimal + "retention: {cases: 5}", `line 2: retention.cases: want a duration like 90s, 5m, 12h or 7d, got "5"`},
@@ -125,7 +125,7 @@ func TestMistakes(t *testing.T) {
 		{"channels: {internal: {type: log}}", `line 1: channels: channel name "internal": want 1 to 64 letters, digits, '-', '_' or '.', and not internal`},
 		{"channels: {x: {}}", "line 1: channels.x.type: is missing: want " + channels},
 		{"channels: {x: {type: pigeon}}", `line 1: channels.x.type: got "pigeon", want ` + channels},
-		{"channels: {x: log}", `line 1: channels.x: got "log", want a mapping of names to values`},
+		{"channels: {x: log}", `line 1: channels.x: got text, want a mapping of names to values`},
 		{"channels: {x: {type: slack, token: [s3cr3t]}}", "line 1: channels.x.token: got a list, want text"},
 		{"channels: {x: &x {type: log, y: *x}}", "cannot be read"},
 	} {
@@ -144,6 +144,33 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := Parse([]byte("webb: {}\nlanguage: []\nchannels: {x: {type: pigeon}}\n"))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 {
 		t.Errorf("want three sentences, got: %v", err)
+	}
+}
+
+// A secret in the wrong place is not shown: errors go to logs and to whoever asks for a reload.
+func TestErrorsHoldNoSecrets(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		minimal + "store: postgres://fs:s3cr3t@db/x",
+		minimal + "store: {postgres://fs:s3cr3t@db/x: 1}",
+		minimal + "store: {'postgres://fs:s3cr3t@db/x': 1, 'postgres://fs:s3cr3t@db/x': 2}",
+		minimal + "store: {postgres_url: {a: s3cr3t}}",
+		minimal + "store: {postgres_url: *s3cr3t}",
+		minimal + "alertmanagers: http://a:s3cr3t@am",
+		minimal + "alertmanagers: {eu: 'http://a:s3cr3t@am'}",
+		minimal + "alertmanagers: {eu: ['am://a:s3cr3t@am']}",
+		minimal + "external_url: a:s3cr3t@host",
+		minimal + "alertmanagers: {'http://a:s3cr3t@am': x}",
+		minimal + "grafana: s3cr3t",
+		minimal + "limits: {raw: 'https://a:s3cr3t@x'}",
+		"channels: {ops: https://hooks.slack.com/services/s3cr3t}",
+		"channels: {'https://hooks.slack.com/services/s3cr3t': {type: slack}}",
+		"channels: {ops: {type: 'https://hooks.slack.com/services/s3cr3t'}}",
+		"channels: https://hooks.slack.com/services/s3cr3t",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("%s:\n%v", text, err)
+		}
 	}
 }
 

@@ -122,12 +122,22 @@ func (d *decoder) scalar(n *yaml.Node, path, want string) bool {
 	return false
 }
 
+// kindName names what was given without showing it.
 func kindName(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
+	}
+	return "text"
+}
+
+// shown is a value for an error where a short plain value is due. What may be more than that, such as an address with a password in the
+// wrong line, is not shown.
+func shown(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode || len(n.Value) > 64 || strings.ContainsAny(n.Value, ":@/") {
+		return kindName(n)
 	}
 	return strconv.Quote(n.Value)
 }
@@ -142,21 +152,21 @@ func (d *decoder) plain(n *yaml.Node, path string, v reflect.Value) {
 	case reflect.Bool:
 		var b bool
 		if n.Kind != yaml.ScalarNode || n.Decode(&b) != nil {
-			d.fail(n, path, "got %s, want true or false", kindName(n))
+			d.fail(n, path, "got %s, want true or false", shown(n))
 			return
 		}
 		v.SetBool(b)
 	case reflect.Int, reflect.Int64:
 		var i int64
 		if n.Kind != yaml.ScalarNode || n.Decode(&i) != nil {
-			d.fail(n, path, "got %s, want a whole number", kindName(n))
+			d.fail(n, path, "got %s, want a whole number", shown(n))
 			return
 		}
 		v.SetInt(i)
 	case reflect.Float64:
 		var f float64
 		if n.Kind != yaml.ScalarNode || n.Decode(&f) != nil {
-			d.fail(n, path, "got %s, want a number", kindName(n))
+			d.fail(n, path, "got %s, want a number", shown(n))
 			return
 		}
 		v.SetFloat(f)
@@ -200,7 +210,11 @@ func (d *decoder) entries(n *yaml.Node, path string, each func(key, value *yaml.
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
 		if line, dup := first[key.Value]; dup {
-			d.fail(key, join(path, key.Value), "is written twice: want it once (the first is on line %d)", line)
+			at := path
+			if shown(key) != kindName(key) {
+				at = join(path, key.Value)
+			}
+			d.fail(key, at, "is written twice: want it once (the first is on line %d)", line)
 			continue
 		}
 		first[key.Value] = key.Line
@@ -217,7 +231,7 @@ func (d *decoder) object(n *yaml.Node, path string, v reflect.Value) {
 	d.entries(n, path, func(key, value *yaml.Node) {
 		i := slices.Index(names, key.Value)
 		if i < 0 {
-			d.fail(key, path, "unknown field %q: want one of %s", key.Value, strings.Join(names, ", "))
+			d.fail(key, path, "unknown field %s: want one of %s", shown(key), strings.Join(names, ", "))
 			return
 		}
 		d.lines[join(path, key.Value)] = key.Line
@@ -240,6 +254,10 @@ func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
 func (d *decoder) dictionary(n *yaml.Node, path string, v reflect.Value) {
 	out := reflect.MakeMap(v.Type())
 	d.entries(n, path, func(key, value *yaml.Node) {
+		if !goodName(key.Value) {
+			d.fail(key, path, "name %s: want 1 to 64 letters, digits, '-', '_' or '.'", shown(key))
+			return
+		}
 		one := reflect.New(v.Type().Elem()).Elem()
 		d.value(value, join(path, key.Value), one)
 		out.SetMapIndex(reflect.ValueOf(key.Value), one)
@@ -272,6 +290,9 @@ func yamlError(err error) error {
 	var line int
 	if n, _ := fmt.Sscanf(text, "line %d:", &line); n == 1 {
 		_, text, _ = strings.Cut(text, ": ")
+	}
+	if strings.Contains(text, "anchor") {
+		text = "an alias (*name) names no anchor: want quotes around a text that begins with *" // the name may be a password
 	}
 	return &Error{Line: line, Text: "this is not YAML: " + text}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net/url"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +18,9 @@ import (
 const connections = 16
 
 func openPostgres(ctx context.Context, o Options) (*DB, error) {
+	if err := checkURL(o.URL); err != nil {
+		return nil, err
+	}
 	cfg, err := pgx.ParseConfig(o.URL)
 	if err != nil {
 		return nil, err // pgx leaves the password out
@@ -33,6 +38,16 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	}
 	d := dialect{name: "postgres", numbered: true, skip: " FOR UPDATE SKIP LOCKED", rebound: &sync.Map{}}
 	return &DB{dialect: d, reads: pool, writer: &pgWriter{pool: pool, dialect: d}, closers: []func() error{pool.Close}}, nil
+}
+
+// checkURL refuses an address whose password is not where parsers look for it:
+// their own errors, and those of connecting, would show a part of it.
+func checkURL(address string) error {
+	u, err := url.Parse(address)
+	if err != nil || strings.Contains(u.EscapedPath()+u.RawQuery+u.EscapedFragment(), "@") {
+		return errors.New("the URL cannot be read: want postgres://user:password@host:port/database, with the characters :/?#[]@% of user and password written as %3A, %2F, …")
+	}
+	return nil
 }
 
 type pgWriter struct {

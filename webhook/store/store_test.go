@@ -51,12 +51,17 @@ func TestSQLiteOneProcess(t *testing.T) {
 func TestOpenErrors(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"":                          "unknown kind",
-		"mysql://x":                 "unknown kind",
-		"sqlite:":                   "has no path",
-		"sqlite:///dev/null/x/w.db": "not a directory",
-		"postgres://u:secret@[::1":  "parse",
-		"postgres://u:secret@127.0.0.1:1/x?connect_timeout=1": "127.0.0.1",
+		"":                                     "unknown kind",
+		"mysql://x":                            "unknown kind",
+		"sqlite:":                              "has no path",
+		"sqlite:///dev/null/x/w.db":            "not a directory",
+		"postgres://u:secret@[::1":             "cannot be read",
+		"postgres://u:%zzsecret@127.0.0.1:1/x": "cannot be read",
+		"postgres://u:secret#a@127.0.0.1:1/x":  "cannot be read",
+		"postgres://u:secret/a@127.0.0.1:1/x":  "cannot be read",
+		"postgres://localhost:1/secret@127.0.0.1/x?connect_timeout=1": "cannot be read",
+		"postgres://localhost:1?secret@127.0.0.1/x":                   "cannot be read",
+		"postgres://u:secret@127.0.0.1:1/x?connect_timeout=1":         "127.0.0.1",
 	} {
 		_, err := store.Open(context.Background(), store.Options{URL: url})
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
