@@ -23,7 +23,7 @@ type row struct {
 // maxRows bounds the episodes of one answer; the newest are kept.
 const maxRows = 5000
 
-// rows returns the episodes of all series by their beginning, then by series.
+// rows returns the episodes of all series by their beginning, then by series. What it leaves out is told in a notice.
 func (o *outcome) rows() []row {
 	var rows []row
 	for _, j := range o.judged {
@@ -32,7 +32,8 @@ func (o *outcome) rows() []row {
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Began, b.Began) })
-	return rows[max(0, len(rows)-maxRows):]
+	o.older = max(0, len(rows)-maxRows)
+	return rows[o.older:]
 }
 
 // widths are those of columns in a table panel, in pixels: else all are alike, and of the reason only the beginning would be seen.

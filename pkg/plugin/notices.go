@@ -101,6 +101,9 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	if o.cut > 0 {
 		say(warning, "cut", "shown", len(o.judged), "all", len(o.judged)+o.cut, "limit", o.request.Settings.MaxSeries)
 	}
+	if o.older > 0 {
+		say(warning, "older", "shown", maxRows, "all", maxRows+o.older)
+	}
 	for _, n := range o.answer.Notices {
 		out = append(out, data.Notice{Severity: warning, Text: promNotice(o.query.Lang, n)})
 	}

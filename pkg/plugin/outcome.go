@@ -27,6 +27,7 @@ type outcome struct {
 	judged []judged // the series with samples in the shown range, sorted by labels
 	absent int      // series without any
 	cut    int      // series beyond the cap
+	older  int      // episodes beyond the cap of a table
 
 	asking, judging time.Duration
 	fits            detect.FitStats // what the cache did meanwhile

@@ -3,6 +3,7 @@ package plugin
 import (
 	"math"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -178,5 +179,35 @@ func TestLooksDiffer(t *testing.T) {
 	}
 	if lookOf("B", 0, 1).line == single.line {
 		t.Error("one series of A and one of B look alike")
+	}
+}
+
+// Episodes that a table leaves out are told: the newest are in it.
+func TestOlderEpisodesAreTold(t *testing.T) {
+	t.Parallel()
+	kind, err := readQuery([]byte(`{"expr":"up","output":"intervals"}`), defaultSettings())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, extra := range []int{0, 3} {
+		o := &outcome{query: kind.(*detectQuery), shown: series.Grid{Step: minute, N: 1}}
+		one := judged{name: "a"}
+		for i := range maxRows + extra {
+			one.episodes = append(one.episodes, detect.Episode{Began: int64(i) * minute, Confirmed: int64(i) * minute, Ended: int64(i+1) * minute, Direction: "up"})
+		}
+		o.judged, o.answer.Set.Members = []judged{one}, []series.Series{{}}
+		for _, frames := range []data.Frames{o.intervalFrames(), o.annotationFrames()} {
+			o.describe(frames)
+			if n := frames[0].Rows(); n != maxRows || !frames[0].Fields[0].At(0).(time.Time).Equal(date(int64(extra)*minute)) {
+				t.Errorf("%d rows from %v, want the newest %d", n, frames[0].Fields[0].At(0), maxRows)
+			}
+			want := []data.Notice(nil)
+			if extra > 0 {
+				want = []data.Notice{{Severity: data.NoticeSeverityWarning, Text: "Shown are the newest 5000 of 5003 episodes: show a shorter range, narrow the query, or aggregate it."}}
+			}
+			if diff := cmp.Diff(want, frames[0].Meta.Notices); diff != "" {
+				t.Errorf("%d too many (-want +got):\n%s", extra, diff)
+			}
+		}
 	}
 }
