@@ -62,11 +62,13 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
     return interpolate(getTemplateSrv(), query, scopedVars);
   }
 
-  /** Keeps the PromQL when a user switches from another data source that speaks it. */
+  /** Keeps the PromQL and the legend when a user switches from another data source that speaks it. */
   async importQueries(queries: DataQuery[]): Promise<ForeshockQuery[]> {
     return queries.map((query) => {
-      const expr = 'expr' in query && typeof query.expr === 'string' ? query.expr : '';
-      return { ...defaults(OUTPUT_SERIES), expr, refId: query.refId };
+      const text = (name: string) => String((query as unknown as Record<string, unknown>)[name] ?? '');
+      const legend = text('legendFormat');
+      const named = legend !== '' && legend !== '__auto'; // which is Prometheus' word for what happens here without one
+      return { ...defaults(OUTPUT_SERIES), expr: text('expr'), ...(named && { legend }), refId: query.refId };
     });
   }
 
