@@ -95,7 +95,7 @@ func (x *Executor) result(a cases.Action, done Finished, err error) cases.Result
 		return r
 	}
 	failure := cases.AsSendError(err)
-	r.Error, r.Receipt = failure.Error(), failure.Receipt
+	r.Error, r.Receipt, r.Unknown = failure.Error(), failure.Receipt, failure.Unknown
 	due, again := x.next(policy.Failure{
 		Attempt: a.Attempts, First: a.Planned, Now: now, RetryAfter: failure.RetryAfter, Permanent: failure.Permanent,
 	})

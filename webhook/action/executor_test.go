@@ -369,6 +369,27 @@ func TestInterrupted(t *testing.T) {
 	})
 }
 
+// An attempt after which no answer came is told to the next one, as after a crash.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.f.how = func(_ context.Context, m cases.Message) (cases.Receipt, error) {
+			if m.Attempt == 1 {
+				return cases.Receipt{}, &cases.SendError{Err: errors.New("no reply"), Unknown: true}
+			}
+			return cases.Receipt{}, nil
+		}
+		w.add(notice("a", "slack", "c1", 0))
+		stop := w.run()
+		w.wait(30 * time.Second)
+		stop()
+		if len(w.f.sent) != 2 || w.f.sent[0].again || !w.f.sent[1].again {
+			t.Errorf("sent %+v", w.f.sent)
+		}
+	})
+}
+
 // silent is a queue of which some calls never return by themselves, as over a
 // connection that died.
 type silent struct {

@@ -18,7 +18,7 @@ import (
 const (
 	// lightBody is how much of a body is read without a slot: a thousand ordinary alerts.
 	lightBody = 1 << 20
-	// heavySlots is how many larger bodies are read at a time: their labels are held in memory.
+	// heavySlots is how many larger bodies are read and stored at a time: their labels are held in memory.
 	heavySlots = 2
 	// heavyPatience is how long a large body waits for a slot. It is shorter than Alertmanager's own patience, which is a minute or more.
 	heavyPatience = 20 * time.Second
@@ -107,9 +107,9 @@ func (b *body) wait() error {
 	}
 }
 
-// Close frees the slot. The request's body is the server's to close.
+// Close frees the slot. The request's body is the server's to close. A nil body has none.
 func (b *body) Close() error {
-	if b.held {
+	if b != nil && b.held {
 		<-b.heavy
 		b.held = false
 	}

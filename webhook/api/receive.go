@@ -26,7 +26,9 @@ const commitPatience = 100 * time.Second
 func (h *Handler) receive(w http.ResponseWriter, r *http.Request) {
 	began := h.o.Now()
 	s := h.o.Settings()
-	d, result, err := h.read(r, s)
+	d, b, result, err := h.read(r, s)
+	// A large body keeps its slot until its delivery is done with: so long are its labels in memory.
+	defer b.Close()
 	if err != nil {
 		h.metrics.refused(result)
 		h.o.Log.Warn("a delivery was not taken", "result", result, "from", origin(r), "err", err)
@@ -65,26 +67,23 @@ func cluster(r *http.Request, s Settings) (string, error) {
 	return name, nil
 }
 
-// read reads and checks the body. The result names what went wrong.
-func (h *Handler) read(r *http.Request, s Settings) (alert.Delivery, string, error) {
-	var d alert.Delivery
-	b, err := h.open(r, s.Body, s.Grafana.Key, s.Grafana.prefix(r))
-	if err != nil {
-		return d, resultOf(err), err
+// read reads and checks the body, which is to be closed. The result names what went wrong.
+func (h *Handler) read(r *http.Request, s Settings) (d alert.Delivery, b *body, result string, err error) {
+	if b, err = h.open(r, s.Body, s.Grafana.Key, s.Grafana.prefix(r)); err != nil {
+		return d, b, resultOf(err), err
 	}
-	defer b.Close()
 	rec := alert.NewRecorder(b, s.Raw)
 	d.Message, err = alert.Decode(rec, s.Limits)
 	d.Raw, d.RawSize, d.RawCut = rec.Copy()
 	if err != nil {
-		return d, resultOf(err), err
+		return d, b, resultOf(err), err
 	}
 	if s.Grafana.on() && (d.Message.Source == alert.Grafana || r.URL.Path == "/grafana") {
 		if err := h.check(r, s.Grafana, b); err != nil {
-			return d, resultSignature, err
+			return d, b, resultSignature, err
 		}
 	}
-	return d, "", nil
+	return d, b, "", nil
 }
 
 func (h *Handler) check(r *http.Request, s Signature, b *body) error {

@@ -37,7 +37,8 @@ type memory struct {
 	deliveries []alert.Delivery
 	stories    map[string]cases.Story
 	commits    []cases.Change
-	conflicts  int // of the next commits
+	conflicts  int    // of the next commits
+	during     func() // a delivery; may be nil
 }
 
 func (m *memory) Deliver(_ context.Context, d alert.Delivery) (stage.Receipt, error) {
@@ -45,6 +46,9 @@ func (m *memory) Deliver(_ context.Context, d alert.Delivery) (stage.Receipt, er
 	defer m.mu.Unlock()
 	if m.err != nil {
 		return stage.Receipt{}, m.err
+	}
+	if m.during != nil {
+		m.during()
 	}
 	m.deliveries = append(m.deliveries, d)
 	return stage.Receipt{DeliveryID: d.ID, Alerts: len(d.Message.Alerts)}, nil
@@ -332,9 +336,14 @@ func TestLargeBodies(t *testing.T) {
 	s := settings()
 	s.Body = 12 << 20
 	b := start(t, s)
+	slots := 0
+	b.during = func() { slots = len(b.handler.heavy) }
 	long := `{"alerts":[{"status":"firing","labels":{"alertname":"A","x":"` + strings.Repeat("l", 100_000) + `"},"annotations":{"a":"` + strings.Repeat("a", 10<<20) + `"}}]}`
 	if code, text := b.post(t, "/api/v1/alerts", zipped(t, long), "Content-Encoding", "gzip"); code != 200 {
 		t.Fatal(code, text)
+	}
+	if slots != 1 {
+		t.Errorf("%d slots are held while a large delivery is stored, want 1: its memory is not free yet", slots)
 	}
 	a := b.deliveries[0].Message.Alerts[0]
 	if len(a.Labels["x"]) != 100_000 || len(a.Annotations["a"]) > 64<<10 || len(a.Cut) != 1 || a.Cut[0].Bytes != 10<<20 {

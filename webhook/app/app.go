@@ -137,13 +137,14 @@ func (a *App) wire() error {
 	if a.executor, err = action.New(options); err != nil {
 		return err
 	}
+	counters := stage.NewMetrics(o.Registry)
 	intake := stage.NewIntake(stage.IntakeOptions{
 		Chain: stage.Chain{
 			stage.Normalise{},
-			stage.Dedup{Store: a.store, Authority: authority{a}},
+			stage.Dedup{Store: a.store, Authority: authority{a}, Metrics: counters},
 			stage.Plan{Rules: a.rules},
 		},
-		Store: a.store, Committed: a.executor.Wake, Metrics: stage.NewMetrics(o.Registry),
+		Store: a.store, Committed: a.executor.Wake, Metrics: counters,
 	})
 	handler, err := api.New(api.Options{
 		Intake: intake, Store: a.store, Settings: func() api.Settings { return a.state.Load().settings },

@@ -342,8 +342,8 @@ func TestNewFails(t *testing.T) {
 		{"nonsense: 1", "127.0.0.1:0", `unknown field "nonsense"`},
 		{"store: {sqlite: c.yml/w.db}\nchannels: {l: {type: log}}", "127.0.0.1:0", "store"},
 		{"store: {postgres_url: 'postgres://u:s3cr3t@127.0.0.1:1/x?connect_timeout=2'}\nchannels: {l: {type: log}}", "127.0.0.1:0", "postgres"},
-		{"channels: {l: {type: log}}", l.Addr().String(), "cannot listen on"},
-		{"web: {config_file: none.yml}\nchannels: {l: {type: log}}", "127.0.0.1:0", "none.yml"},
+		{"store: {sqlite: w.db}\nchannels: {l: {type: log}}", l.Addr().String(), "cannot listen on"},
+		{"store: {sqlite: w.db}\nweb: {config_file: none.yml}\nchannels: {l: {type: log}}", "127.0.0.1:0", "none.yml"},
 	} {
 		file := filepath.Join(dir, "c.yml")
 		if err := os.WriteFile(file, []byte(tt.text), 0o600); err != nil {
@@ -353,6 +353,21 @@ func TestNewFails(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cr3t") {
 			t.Errorf("%q: %v, want %s", tt.text, err, tt.want)
 		}
+	}
+	if left, _ := filepath.Glob("*.db*"); len(left) > 0 {
+		t.Errorf("%v were left in the working directory", left)
+	}
+}
+
+// A question to Alertmanager is counted.
+func TestAuthorityIsCounted(t *testing.T) {
+	t.Parallel()
+	r := newReceiver(t)
+	h := open(t, t.TempDir(), hookConfig(r)+"alertmanagers: {default: ['http://127.0.0.1:1']}\n", nil)
+	h.deliver(alertJSON("resolved", "Down", t0, t1))
+	h.deliver(alertJSON("firing", "Down", t0, none))
+	if _, text := h.get("/metrics"); !strings.Contains(text, `foreshock_webhook_authority_asks_total{answer="none"} 1`) {
+		t.Error("the question is not counted")
 	}
 }
 

@@ -48,7 +48,7 @@ type Action struct {
 	// Previous is the receipt of the last action of this lane that was done; set
 	// by a claim only, not stored here.
 	Previous Receipt `json:"-"`
-	// Interrupted is set by a claim when the attempt before this one ended
+	// Interrupted is set by a claim when any attempt before this one ended
 	// unknown: the other side may already have it.
 	Interrupted bool `json:"-"`
 }

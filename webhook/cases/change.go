@@ -75,6 +75,7 @@ type Result struct {
 	Outcome Outcome     // for Done and Dead
 	Due     time.Time   // for Retry: when next
 	At      time.Time
+	Unknown bool // it failed, but the other side may have it
 	Error   string
 	Receipt Receipt
 	Events  []Event

@@ -52,6 +52,7 @@ type Message struct {
 type SendError struct {
 	Err        error         // what happened; must not hold secrets
 	Permanent  bool          // never try again
+	Unknown    bool          // it may have arrived all the same
 	RetryAfter time.Duration // do not try before; 0: as the retry policy says
 	Receipt    Receipt       // what the other side said, if anything
 }

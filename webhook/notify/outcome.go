@@ -59,7 +59,7 @@ func (o Outcome) Result() (cases.Receipt, error) {
 		reason = "it may have arrived: " + reason
 	}
 	return o.Receipt, &cases.SendError{
-		Err: errors.New(reason), Permanent: o.Status == StatusPermanent, RetryAfter: o.After, Receipt: o.Receipt,
+		Err: errors.New(reason), Permanent: o.Status == StatusPermanent, Unknown: o.Status == StatusUnknown, RetryAfter: o.After, Receipt: o.Receipt,
 	}
 }
 

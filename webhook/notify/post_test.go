@@ -116,6 +116,9 @@ func TestPostWithoutReply(t *testing.T) {
 		if got.Status != StatusUnknown || strings.Contains(got.Reason, "s3cr3t") {
 			t.Errorf("got %+v, want unknown without secrets", got)
 		}
+		if _, err := got.Result(); !cases.AsSendError(err).Unknown {
+			t.Errorf("the executor is not told that it may have arrived: %v", err)
+		}
 	}
 	if took.Load() != 3 {
 		t.Errorf("the transport sent %d requests for 3 posts: it must not repeat by itself", took.Load())

@@ -45,7 +45,7 @@ type WebhookBody struct {
 	Version       string        `json:"version"`                 // "1"
 	Key           string        `json:"key"`                     // the same at every attempt of this message: drop what was seen
 	Attempt       int           `json:"attempt"`                 // from 1
-	MaybeRepeated bool          `json:"maybeRepeated,omitempty"` // the program died during the attempt before
+	MaybeRepeated bool          `json:"maybeRepeated,omitempty"` // an attempt before this one may have arrived
 	What          cases.What    `json:"what"`                    // opened, reopened, resolved
 	At            time.Time     `json:"at"`
 	Channel       string        `json:"channel"`

@@ -185,14 +185,18 @@ func TestRetryNext(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]policy.Failure{
-		"permanent":                {Attempt: 1, First: now, Now: now, Permanent: true},
-		"attempts":                 {Attempt: 100, First: now, Now: now},
-		"age":                      {Attempt: 1, First: now.Add(-2 * time.Hour), Now: now},
-		"Retry-After past the age": {Attempt: 1, First: now, Now: now, RetryAfter: 2 * time.Hour},
+		"permanent": {Attempt: 1, First: now, Now: now, Permanent: true},
+		"attempts":  {Attempt: 100, First: now, Now: now},
+		"age":       {Attempt: 1, First: now.Add(-2 * time.Hour), Now: now},
+		"age used":  {Attempt: 1, First: now.Add(-time.Hour), Now: now, RetryAfter: time.Minute},
 	} {
 		if at, ok := r.Next(f, rnd); ok {
 			t.Errorf("%s: tried again at %v", name, at)
 		}
+	}
+	// One last try at the end of the age.
+	if at, ok := r.Next(policy.Failure{Attempt: 1, First: now.Add(-time.Minute), Now: now, RetryAfter: 2 * time.Hour}, rnd); !ok || !at.Equal(now.Add(59*time.Minute)) {
+		t.Errorf("Retry-After past the age: %v, %v", at, ok)
 	}
 	one, two := rand.New(rand.NewPCG(7, 7)), rand.New(rand.NewPCG(7, 7))
 	a, _ := r.Next(policy.Failure{Attempt: 3, First: now, Now: now}, one)

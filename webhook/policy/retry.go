@@ -6,8 +6,8 @@ import (
 )
 
 // Retry says when an attempt that failed is made again: exponential backoff
-// with full jitter, never before the other side's Retry-After, until attempts
-// or age run out.
+// with full jitter, not before the other side's Retry-After, until attempts or
+// age run out; the last try falls on the end of the age.
 //
 // Full jitter: AWS Architecture Blog, "Exponential Backoff And Jitter" (2015).
 type Retry struct {
@@ -36,9 +36,9 @@ type Failure struct {
 	Permanent  bool          // the other side will never accept it
 }
 
-// Next is when to try again. ok is false when the action is given up: the
-// failure is permanent, the attempts are used, or the next try would fall after
-// MaxAge. rnd is the source of jitter; it is not safe for concurrent use.
+// Next is when to try again, at the latest when MaxAge is reached. ok is false
+// when the action is given up: the failure is permanent, the attempts are used,
+// or MaxAge is reached. rnd is the source of jitter; it is not safe for concurrent use.
 func (r Retry) Next(f Failure, rnd *rand.Rand) (at time.Time, ok bool) {
 	if f.Permanent || f.Attempt >= r.MaxAttempts {
 		return time.Time{}, false
@@ -49,8 +49,9 @@ func (r Retry) Next(f Failure, rnd *rand.Rand) (at time.Time, ok bool) {
 		wait = f.RetryAfter + time.Duration(rnd.Int64N(int64(r.Base)+1))
 	}
 	at = f.Now.Add(wait)
-	if at.Sub(f.First) > time.Duration(r.MaxAge) {
-		return time.Time{}, false
+	if last := f.First.Add(time.Duration(r.MaxAge)); at.After(last) {
+		// One last try at the end, rather than none: who asks for a long wait may be back sooner.
+		return last, f.Now.Before(last)
 	}
 	return at, true
 }

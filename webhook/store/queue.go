@@ -80,7 +80,6 @@ func (db *DB) pick(ctx context.Context, t tx, r cases.ClaimRequest) ([]cases.Act
 func (db *DB) hold(ctx context.Context, t tx, r cases.ClaimRequest, picked []cases.Action) error {
 	for i := range picked {
 		a := &picked[i]
-		a.Interrupted = a.State == cases.Unknown
 		a.State, a.Holder, a.LeaseUntil, a.UpdatedAt = cases.Running, r.Holder, r.Now.Add(r.Lease), r.Now
 		a.Attempts++
 		_, err := t.exec(ctx, `UPDATE actions SET state = 'running', holder = ?, lease_until = ?, attempts = ?, updated_at = ? WHERE id = ?`,
@@ -88,7 +87,15 @@ func (db *DB) hold(ctx context.Context, t tx, r cases.ClaimRequest, picked []cas
 		if err != nil {
 			return err
 		}
-		rows, err := t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE lane = ? AND state = 'done' AND outcome = 'sent'
+		rows, err := t.query(ctx, `SELECT 1 FROM attempts WHERE action_id = ? AND result = 'unknown' LIMIT 1`, a.ID)
+		err = each(rows, err, func(scan func(...any) error) error {
+			a.Interrupted = true
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rows, err = t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE lane = ? AND state = 'done' AND outcome = 'sent'
 			ORDER BY updated_at DESC LIMIT 1`, text(a.Lane))
 		err = each(rows, err, func(scan func(...any) error) error {
 			before, err := scanAction(scan)
@@ -155,6 +162,9 @@ func (db *DB) Finish(ctx context.Context, r cases.Result) error {
 		result := string(r.Outcome)
 		if r.State == cases.Retry {
 			result = "failed"
+		}
+		if r.Unknown {
+			result = string(cases.Unknown)
 		}
 		if err := ledger(ctx, t, r.Action, cases.Attempt{Ended: r.At, Result: result, Error: r.Error, Receipt: r.Receipt}); err != nil {
 			return err

@@ -184,6 +184,13 @@ func (db *DB) Observations(ctx context.Context, id alert.Identity, n int) ([]cas
 	return out, nil
 }
 
+// Each of these reads one index and no row.
+const (
+	countCases   = "SELECT state, count(*) FROM cases GROUP BY state"
+	countGrades  = "SELECT grade, count(*) FROM cases WHERE state NOT IN ('resolved', 'closed') GROUP BY grade"
+	countActions = "SELECT state, count(*) FROM actions GROUP BY state"
+)
+
 // Counts reads totals. See Store.
 func (db *DB) Counts(ctx context.Context) (cases.Counts, error) {
 	c := cases.Counts{Cases: map[cases.State]int{}, OpenGrades: map[policy.Grade]int{}, Actions: map[cases.ActionState]int{}}
@@ -205,17 +212,17 @@ func (db *DB) Counts(ctx context.Context) (cases.Counts, error) {
 		query string
 		row   func(scan func(...any) error) error
 	}{
-		{"SELECT state, count(*) FROM cases GROUP BY state", func(scan func(...any) error) error {
+		{countCases, func(scan func(...any) error) error {
 			err := scan(&state, &n)
 			c.Cases[state] = n
 			return err
 		}},
-		{"SELECT grade, count(*) FROM cases WHERE state NOT IN ('resolved', 'closed') GROUP BY grade", func(scan func(...any) error) error {
+		{countGrades, func(scan func(...any) error) error {
 			err := scan(&grade, &n)
 			c.OpenGrades[grade] = n
 			return err
 		}},
-		{"SELECT state, count(*) FROM actions GROUP BY state", func(scan func(...any) error) error {
+		{countActions, func(scan func(...any) error) error {
 			err := scan(&action, &n)
 			c.Actions[action] = n
 			return err

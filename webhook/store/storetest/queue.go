@@ -224,6 +224,25 @@ func testLeases(t *testing.T, db *store.DB) {
 	}
 }
 
+// An attempt that may have arrived is remembered by all attempts after it.
+func testUnknownAttempt(t *testing.T, db *store.DB) {
+	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{aCase("c1")}, Actions: []cases.Action{anAction("a1", "log", "c1")}}))
+	for i, unknown := range []bool{false, true, false, false} {
+		a := claim(t, db, "h", "log", at(i), 1)[0]
+		if a.Interrupted != (i > 1) {
+			t.Errorf("attempt %d: interrupted %v", a.Attempts, a.Interrupted)
+		}
+		ok(t, db.Finish(ctx, cases.Result{Action: a, State: cases.Retry, Due: at(i + 1), At: at(i), Error: "x", Unknown: unknown}))
+	}
+	var ledger []string
+	for _, l := range must[cases.Story](t)(db.Story(ctx, "c1")).Attempts {
+		ledger = append(ledger, l.Result)
+	}
+	if d := cmp.Diff([]string{"failed", "unknown", "failed", "failed"}, ledger); d != "" {
+		t.Errorf("ledger (-want +got):\n%s", d)
+	}
+}
+
 func testCancel(t *testing.T, db *store.DB) {
 	run, wait, kind, other := anAction("a1", "log", "c1"), anAction("a2", "slack", "c1"), anAction("a3", "internal", "c1"), anAction("a4", "log", "c2")
 	kind.Kind = cases.AutoClose

@@ -40,6 +40,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"finish":                 testFinish,
 		"finish with a change":   testFinishChange,
 		"leases":                 testLeases,
+		"unknown attempt":        testUnknownAttempt,
 		"cancel":                 testCancel,
 		"repeated key":           testRepeatedKey,
 		"previous receipt":       testPreviousReceipt,
