@@ -39,7 +39,7 @@ func startPlugin(binary, prometheusURL string) (*pluginProcess, error) {
 		}},
 	})
 	p := &pluginProcess{client: client, source: backend.PluginContext{
-		OrgID: 1, PluginID: pluginID,
+		Namespace: "default", PluginID: pluginID,
 		DataSourceInstanceSettings: &backend.DataSourceInstanceSettings{
 			ID: 1, UID: "foreshock", Name: "Foreshock", Type: pluginID, URL: prometheusURL, Updated: time.Now(),
 			JSONData: []byte(`{"timeInterval": "15s"}`),

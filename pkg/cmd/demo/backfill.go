@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
@@ -66,8 +68,7 @@ func writeBlock(ctx context.Context, dir string, s *shop, to time.Time) (err err
 					names[i] = m.labels()
 				}
 				if refs[i], err = app.Append(refs[i], names[i], s.now.UnixMilli(), m.value); err != nil {
-					app.Rollback()
-					return err
+					return errors.Join(err, app.Rollback())
 				}
 			}
 			s.advance(s.now.Add(shopStep))
@@ -85,7 +86,7 @@ const shopJob = "shop"
 
 func (m shopSample) labels() labels.Labels {
 	b := labels.NewScratchBuilder(5)
-	b.Add(labels.MetricName, m.name)
+	b.Add(model.MetricNameLabel, m.name)
 	if m.code != "" {
 		b.Add("code", m.code)
 	}

@@ -286,8 +286,12 @@ func (d *demo) stay(ctx context.Context) error {
 	s := d.stack
 	d.story.say("\nStill up, until Ctrl-C:")
 	for _, l := range [][2]string{
-		{"Prometheus", s.prometheus.URL()}, {"Alertmanager", s.alertmanager.URL()}, {"cases", s.webhookURL("/")},
-		{"scorer", "http://" + s.addresses.Scorer + "/metrics"}, {"exporter", "http://" + s.addresses.Exporter + "/metrics"}, {"shop", s.shopURL},
+		{"Prometheus", s.prometheus.URL()},
+		{"Alertmanager", s.alertmanager.URL()},
+		{"cases", s.webhookURL("/")},
+		{"scorer", "http://" + s.addresses.Scorer + "/metrics"},
+		{"exporter", "http://" + s.addresses.Exporter + "/metrics"},
+		{"shop", s.shopURL},
 	} {
 		d.story.say("  %-13s %s", l[0], l[1])
 	}

@@ -83,7 +83,7 @@ func startEmbeddedAlertmanager(yml string, log *slog.Logger) (*embeddedAlertmana
 		am.Stop()
 		return nil, fmt.Errorf("assembling Alertmanager: %w", err)
 	}
-	am.running.Go(func() { am.http.Serve(listener) })
+	am.running.Go(func() { _ = am.http.Serve(listener) }) // ends with Stop
 	return am, nil
 }
 

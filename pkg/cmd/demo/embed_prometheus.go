@@ -239,12 +239,12 @@ func (p *embeddedPrometheus) apply(conf *config.Config) error {
 // run starts everything.
 func (p *embeddedPrometheus) run(ctx context.Context) {
 	for _, m := range p.finding {
-		p.running.Go(func() { m.Run() })
+		p.running.Go(func() { _ = m.Run() }) // these end with ctx or Stop, and fail in no other way
 	}
-	p.running.Go(func() { p.scraper.Run(p.finding[0].SyncCh()) })
+	p.running.Go(func() { _ = p.scraper.Run(p.finding[0].SyncCh()) })
 	p.running.Go(func() { p.notifier.Run(p.finding[1].SyncCh()) })
 	p.running.Go(p.rules.Run)
-	p.running.Go(func() { p.web.Run(ctx, []net.Listener{p.listener}, "") })
+	p.running.Go(func() { _ = p.web.Run(ctx, []net.Listener{p.listener}, "") })
 	p.web.SetReady(web.Ready)
 }
 

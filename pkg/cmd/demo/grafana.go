@@ -72,11 +72,11 @@ func findGrafana(o options) (home, program string) {
 	if err != nil {
 		return "", ""
 	}
-	real, err := filepath.EvalSymlinks(program)
+	target, err := filepath.EvalSymlinks(program)
 	if err != nil {
 		return "", ""
 	}
-	for _, home := range []string{filepath.Dir(filepath.Dir(real)), "/usr/share/grafana"} {
+	for _, home := range []string{filepath.Dir(filepath.Dir(target)), "/usr/share/grafana"} {
 		if _, err := os.Stat(filepath.Join(home, "conf", "defaults.ini")); err == nil {
 			return home, program
 		}

@@ -32,7 +32,7 @@ func startInbox() (*inbox, error) {
 	}
 	r := &inbox{url: "http://" + l.Addr().String() + "/", got: make(chan notice, 1000)}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go r.server.Serve(l)
+	go func() { _ = r.server.Serve(l) }() // ends with Stop
 	return r, nil
 }
 

@@ -13,7 +13,6 @@ import (
 
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"go.yaml.in/yaml/v3"
 )
@@ -237,7 +236,7 @@ func metricsOf(t *testing.T, e shipped) []string {
 	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 		if v, ok := n.(*parser.VectorSelector); ok {
 			for _, m := range v.LabelMatchers {
-				if m.Name == labels.MetricName && !slices.Contains(names, m.Value) {
+				if m.Name == model.MetricNameLabel && !slices.Contains(names, m.Value) {
 					names = append(names, m.Value)
 				}
 			}

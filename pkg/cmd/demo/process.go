@@ -62,7 +62,7 @@ func startProcess(logs, name string, cmd *exec.Cmd) (*process, error) {
 		p.log.follow(io.TeeReader(reader, file))
 	}()
 	go func() {
-		cmd.Wait()
+		_ = cmd.Wait() // how it ended is in its log
 		<-read
 		close(p.exited)
 	}()
@@ -71,12 +71,12 @@ func startProcess(logs, name string, cmd *exec.Cmd) (*process, error) {
 
 // Stop ends the program and what it started, first kindly.
 func (p *process) Stop() {
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM) // fails when it is gone
 	select {
 	case <-p.exited:
 	case <-time.After(grace):
 	}
-	syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
 	<-p.exited
 }
 
@@ -114,7 +114,7 @@ func answers(ctx context.Context, url string) error {
 		return err
 	}
 	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
 	if resp.StatusCode != http.StatusOK {
 		return errors.New(resp.Status)
 	}
@@ -148,7 +148,7 @@ func (t *tail) follow(r io.Reader) {
 		t.lines = t.lines[max(0, len(t.lines)-tailLines):]
 		t.mu.Unlock()
 	}
-	io.Copy(io.Discard, r) // after a line too long: never block the program
+	_, _ = io.Copy(io.Discard, r) // after a line too long: never block the program
 }
 
 // last is the newest line that is not empty.

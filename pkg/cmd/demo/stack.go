@@ -125,7 +125,7 @@ func (s *stack) backfill(ctx context.Context, o options, story *story) error {
 	}
 	s.addresses.Shop, s.shopURL = l.Addr().String(), "http://"+l.Addr().String()+"/metrics"
 	served := &http.Server{Handler: s.shop, ReadHeaderTimeout: 10 * time.Second}
-	go served.Serve(l)
+	go func() { _ = served.Serve(l) }() // ends with Close
 	s.onStop(func() { served.Close() })
 	return nil
 }
