@@ -104,25 +104,36 @@ func (s *Slack) Send(ctx context.Context, m cases.Message) Outcome {
 		req.Header["Authorization"] = "Bearer " + s.Token.Reveal()
 		req.Hide = []Secret{s.Token}
 	}
-	var err error
-	if req.Body, err = json.Marshal(msg); err != nil {
-		return Permanent("the message cannot be written as JSON: " + err.Error())
-	}
-	if wait, err := s.pace.wait(ctx); err != nil || wait > 0 {
-		return Retry(wait, "not sent yet: Slack takes one message a second in a channel")
-	}
-	reply, o := s.env.Poster.Post(ctx, req)
-	if s.Token != "" && o.Status == StatusSent {
-		o = slackAnswer(reply, o, m)
-	}
-	if o.Status == StatusRetry && (reply.Status == 429 || o.After > 0) {
-		s.pace.block(o.After)
+	o, code := s.post(ctx, req, msg, m)
+	if msg.ThreadTS != "" && o.Status == StatusPermanent && slices.Contains(slackThread, code) {
+		// The first message was deleted, or its thread was locked. This one stands alone, and begins another thread.
+		msg.ThreadTS, msg.ReplyBroadcast, m.Previous = "", false, cases.Receipt{}
+		o, _ = s.post(ctx, req, msg, m)
 	}
 	return o
 }
 
-// slackAnswer refines the outcome of a Web API call: the status is 200 for failures too.
-func slackAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
+// post sends one message, and returns Slack's error code, if any.
+func (s *Slack) post(ctx context.Context, req Request, msg slackMessage, m cases.Message) (o Outcome, code string) {
+	var err error
+	if req.Body, err = json.Marshal(msg); err != nil {
+		return Permanent("the message cannot be written as JSON: " + err.Error()), ""
+	}
+	if wait, err := s.pace.wait(ctx); err != nil || wait > 0 {
+		return Retry(wait, "not sent yet: Slack takes one message a second in a channel"), ""
+	}
+	reply, o := s.env.Poster.Post(ctx, req)
+	if s.Token != "" && o.Status == StatusSent {
+		o, code = slackAnswer(reply, o, m)
+	}
+	if o.Status == StatusRetry && (reply.Status == 429 || o.After > 0) {
+		s.pace.block(o.After)
+	}
+	return o, code
+}
+
+// slackAnswer refines the outcome of a Web API call: the status is 200 for failures too. The text is Slack's error code.
+func slackAnswer(reply Reply, o Outcome, m cases.Message) (Outcome, string) {
 	var body struct {
 		OK      bool   `json:"ok"`
 		Error   string `json:"error"`
@@ -131,7 +142,7 @@ func slackAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
 	}
 	if err := json.Unmarshal(reply.Body, &body); err != nil {
 		o.Status, o.Reason = StatusUnknown, "Slack answered 200 with something that is not its JSON: "+o.Receipt.Reply
-		return o
+		return o, ""
 	}
 	if body.OK {
 		thread := m.Previous.Data["thread"]
@@ -140,7 +151,7 @@ func slackAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
 		}
 		o.Receipt = cases.Receipt{ID: body.Channel + "/" + body.TS, Status: reply.Status, Data: map[string]string{"thread": thread, "ts": body.TS, "channel": body.Channel}}
 		o.Reason = "posted"
-		return o
+		return o, ""
 	}
 	o.Reason = "Slack answered " + message.CutRunes(message.Plain(body.Error), 100, "…")
 	switch {
@@ -151,7 +162,7 @@ func slackAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
 	default:
 		o.Status = StatusPermanent
 	}
-	return o
+	return o, body.Error
 }
 
 // Error codes of chat.postMessage, as documented. All others mean that it never will be taken.
@@ -159,6 +170,11 @@ var (
 	slackTransient = []string{"ratelimited", "rate_limited", "message_limit_exceeded", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"}
 	// Slack says of these that a part may have been done.
 	slackUncertain = []string{"internal_error", "fatal_error"}
+	// The thread is to blame, not the message.
+	slackThread = []string{
+		"thread_not_found", "message_not_found", "invalid_thread_ts", "cannot_reply_to_message", "restricted_action_thread_locked",
+		"restricted_action_non_threadable_channel",
+	}
 )
 
 // Slack's documented rate: one message per second and channel, short bursts tolerated but not promised.

@@ -234,6 +234,28 @@ func TestSlackBotThreads(t *testing.T) {
 	}
 }
 
+// A reply whose thread is gone is sent once more without it, and begins the next thread.
+func TestSlackThreadGone(t *testing.T) {
+	t.Parallel()
+	f := newFakeSlack(t)
+	s := openSlack(t, bot(f))
+	refuse := func(code string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"ok":false,"error":"` + code + `"}`)) }
+	}
+	f.fail = append(f.fail, refuse("cannot_reply_to_message"))
+	reply := sample(func(m *cases.Message) {
+		m.Notice.What, m.Previous = cases.WhatResolved, cases.Receipt{Data: map[string]string{"thread": "gone"}}
+	})
+	o := s.Send(t.Context(), reply)
+	if o.Status != StatusSent || f.tried != 2 || f.posts[0].ThreadTS != "" || o.Receipt.Data["thread"] != "1700000000.000001" {
+		t.Errorf("got %+v after %d posts, in thread %q", o, f.tried, f.posts[0].ThreadTS)
+	}
+	f.fail = append(f.fail, refuse("invalid_auth"))
+	if o := s.Send(t.Context(), reply); o.Status != StatusPermanent || f.tried != 3 {
+		t.Errorf("what is not the thread's fault: %+v after %d posts", o, f.tried)
+	}
+}
+
 func TestSlackFailures(t *testing.T) {
 	t.Parallel()
 	says := func(status int, body string, header ...string) func(http.ResponseWriter) {
