@@ -28,6 +28,7 @@ type metrics struct {
 	takenTotal   *prometheus.CounterVec
 	bytes        prometheus.Histogram
 	cut          prometheus.Counter
+	leftOff      prometheus.Counter
 	commands     *prometheus.CounterVec
 }
 
@@ -46,6 +47,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		cut: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "foreshock_webhook_texts_cut_total", Help: "Annotations and other prose that were shortened; labels never are.",
 		}),
+		leftOff: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_webhook_alerts_left_off_total", Help: "Alerts that senders said they left off their messages (max_alerts of Alertmanager); they were never seen here.",
+		}),
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foreshock_webhook_commands_total", Help: "Commands of people on cases that were carried out.",
 		}, []string{"command"}),
@@ -59,7 +63,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, c := range Commands() {
 		m.commands.WithLabelValues(string(c))
 	}
-	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.commands} {
+	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.leftOff, m.commands} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the metrics of the API: %w", err)
 		}
@@ -77,4 +81,5 @@ func (m *metrics) taken(d alert.Delivery) {
 		n += len(a.Cut)
 	}
 	m.cut.Add(float64(n))
+	m.leftOff.Add(float64(max(0, d.Message.TruncatedAlerts)))
 }

@@ -51,6 +51,9 @@ func (h *Handler) receive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.metrics.taken(d)
+	if n := d.Message.TruncatedAlerts; n > 0 {
+		h.o.Log.Warn("the sender left alerts off: set its max_alerts to 0", "alerts", n, "from", d.Sender, "receiver", d.Message.Receiver)
+	}
 	answer(w, http.StatusOK, receipt)
 }
 

@@ -364,6 +364,18 @@ func TestLargeBodies(t *testing.T) {
 	}
 }
 
+// What a sender leaves off is never seen here: it is counted and logged.
+func TestLeftOff(t *testing.T) {
+	t.Parallel()
+	b := start(t, settings())
+	if code, text := b.post(t, "/api/v1/alerts", strings.NewReader(`{"truncatedAlerts":7,"alerts":[{"status":"firing","labels":{"alertname":"A"}}]}`)); code != 200 {
+		t.Fatal(code, text)
+	}
+	if got := testutil.ToFloat64(b.handler.metrics.leftOff); got != 7 || !strings.Contains(b.log.String(), "alerts=7") {
+		t.Errorf("%v alerts are counted as left off, want 7; the log: %s", got, b.log.String())
+	}
+}
+
 // While clients that trickle hold every slot for large bodies, ordinary deliveries go through.
 func TestSlowClientsDoNotBlock(t *testing.T) {
 	t.Parallel()
