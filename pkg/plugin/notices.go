@@ -104,6 +104,9 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	if o.older > 0 {
 		say(warning, "older", "shown", maxRows, "all", maxRows+o.older)
 	}
+	if at, ok := o.history.Cut(o.answer.Set); ok {
+		say(info, "history-cut", "time", date(at).In(o.query.location()).Format("2006-01-02 15:04"), "train", o.query.Train)
+	}
 	for _, n := range o.answer.Notices {
 		out = append(out, data.Notice{Severity: warning, Text: promNotice(o.query.Lang, n)})
 	}

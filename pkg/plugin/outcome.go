@@ -23,6 +23,7 @@ type outcome struct {
 	shown   series.Grid // the verdicts that are shown
 	fetched series.Grid
 	answer  prom.Answer
+	history prom.History
 
 	judged []judged // the series with samples in the shown range, sorted by labels
 	absent int      // series without any
@@ -50,7 +51,8 @@ func (o *outcome) run(ctx context.Context) error {
 	if o.answer, err = r.Source.Range(ctx, o.expr, o.fetched); err != nil {
 		return err
 	}
-	judge := detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: r.Fits, HistoryStart: r.HistoryStart(ctx)}
+	o.history = r.History(ctx)
+	judge := detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: r.Fits, HistoryStart: o.history.Start(r.Now.UnixMilli())}
 	o.asking = r.Clock().Sub(began)
 
 	began = r.Clock()

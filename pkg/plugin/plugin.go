@@ -88,7 +88,7 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	blocks := prom.NewBlocks(d.client, prom.BlocksOptions{MaxBytes: int64(d.settings.BlockCache) << 20, Settle: max(d.settings.Settle.Std(), sealed)})
 	d.source = cached{blocks: blocks, now: d.now}
 	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
-	d.history = &history{ask: d.client.RuntimeInfo}
+	d.history = &history{ask: d.client.History}
 	d.close = client.CloseIdleConnections
 	return nil
 }
@@ -114,14 +114,14 @@ func (c cached) Range(ctx context.Context, expr string, grid series.Grid) (prom.
 	return c.blocks.Range(ctx, expr, grid, c.now().UnixMilli())
 }
 
-// history knows how far back the server's samples reach. It asks at most once in ten minutes; a server that does not tell counts as
-// reaching back without end.
+// history knows how far back the server's samples reach. It asks at most once in ten minutes, and keeps what it knew when the server does
+// not answer.
 type history struct {
-	ask func(context.Context) (prom.Runtime, error)
+	ask func(ctx context.Context, now int64) (prom.History, error)
 
-	mu        sync.Mutex
-	next      time.Time // when to ask again
-	retention time.Duration
+	mu    sync.Mutex
+	next  time.Time // when to ask again
+	known prom.History
 }
 
 const (
@@ -130,27 +130,24 @@ const (
 	historyTimeout = 5 * time.Second  // queries wait for the answer
 )
 
-// start returns the earliest time (milliseconds) of which the server still has samples, 0 when it does not tell.
-func (h *history) start(ctx context.Context, now time.Time) int64 {
-	if h == nil {
-		return 0
+// get returns what is known.
+func (h *history) get(ctx context.Context, now time.Time) prom.History {
+	if h == nil { // a source without a server deletes nothing
+		return prom.History{Sure: true}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !now.Before(h.next) {
 		asking, cancel := context.WithTimeout(ctx, historyTimeout)
 		defer cancel()
-		info, err := h.ask(asking)
+		known, err := h.ask(asking, now.UnixMilli())
 		switch {
 		case ctx.Err() != nil: // says nothing about the server
 		case err != nil:
 			h.next = now.Add(historyRetry)
 		default:
-			h.next, h.retention = now.Add(historyAge), info.Retention
+			h.next, h.known = now.Add(historyAge), known
 		}
 	}
-	if h.retention <= 0 {
-		return 0
-	}
-	return now.Add(-h.retention).UnixMilli()
+	return h.known
 }

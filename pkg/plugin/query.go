@@ -50,8 +50,8 @@ type Request struct {
 	Settings      Settings
 	Source        Source
 	Fits          *detect.Fits
-	// HistoryStart is the earliest time of which the source has samples, 0 when it is not known.
-	HistoryStart func(context.Context) int64
+	// History tells how far back the source's samples reach.
+	History func(context.Context) prom.History
 	// Clock measures durations for the statistics.
 	Clock func() time.Time
 }
@@ -100,7 +100,7 @@ func (d *Datasource) answer(ctx context.Context, q backend.DataQuery) (resp back
 	frames, err := kind.Run(ctx, Request{
 		RefID: q.RefID, From: q.TimeRange.From.UnixMilli(), To: q.TimeRange.To.UnixMilli(), MaxDataPoints: q.MaxDataPoints,
 		Now: d.now(), Settings: d.settings, Source: d.source, Fits: d.fits, Clock: d.now,
-		HistoryStart: func(ctx context.Context) int64 { return d.history.start(ctx, d.now()) },
+		History: func(ctx context.Context) prom.History { return d.history.get(ctx, d.now()) },
 	})
 	if err != nil {
 		return failed(ctx, err)

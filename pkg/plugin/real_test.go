@@ -79,8 +79,8 @@ func TestHistoryGone(t *testing.T) {
 	d := over(t, &recorded{sets: sets}, goldenNow)
 	first := sets["load"][0].Grid
 	// The source holds nothing before the series' first sample, and says so.
-	d.history = &history{ask: func(context.Context) (prom.Runtime, error) {
-		return prom.Runtime{Retention: goldenNow.Sub(time.UnixMilli(first.Start))}, nil
+	d.history = &history{ask: func(context.Context, int64) (prom.History, error) {
+		return prom.History{Retention: goldenNow.Sub(time.UnixMilli(first.Start)), Sure: true}, nil
 	}}
 	resp := ask(t, d, query(goldenNow.Add(-20*time.Minute), goldenNow, storyQuery(map[string]any{"train": "130m", "refit": "10m", "min_train": "10m"})))
 	if resp.Error != nil {
@@ -95,28 +95,50 @@ func TestHistoryGone(t *testing.T) {
 	}
 }
 
+// TestHistoryMayBeCut: a server that does not tell how far back it keeps samples, and whose series begin together, may have deleted some.
+func TestHistoryMayBeCut(t *testing.T) {
+	t.Parallel()
+	set := fleet(3, 3*1440)
+	now := time.UnixMilli(set[0].Grid.At(set[0].Grid.N - 1))
+	for known, want := range map[prom.History]bool{{}: true, {Retention: 30 * 24 * time.Hour}: true, {Retention: 30 * 24 * time.Hour, Sure: true}: false} {
+		d := over(t, &recorded{sets: map[string][]series.Series{"load": set}}, now)
+		d.history = &history{ask: func(context.Context, int64) (prom.History, error) { return known, nil }}
+		resp := ask(t, d, query(now.Add(-time.Hour), now, map[string]any{"expr": "load", "detector": "mad"}))
+		if resp.Error != nil {
+			t.Fatal(resp.Error)
+		}
+		found := false
+		for _, n := range resp.Frames[0].Meta.Notices {
+			found = found || strings.Contains(n.Text, "Most series begin at "+time.UnixMilli(set[0].Grid.Start).UTC().Format("2006-01-02 15:04")+".")
+		}
+		if found != want {
+			t.Errorf("%+v: notices %+v", known, resp.Frames[0].Meta.Notices)
+		}
+	}
+}
+
 func TestHistoryIsAskedSeldom(t *testing.T) {
 	t.Parallel()
 	asked := 0
-	h := &history{ask: func(context.Context) (prom.Runtime, error) {
+	h := &history{ask: func(context.Context, int64) (prom.History, error) {
 		asked++
-		if asked == 1 {
-			return prom.Runtime{}, context.DeadlineExceeded
+		if asked == 1 || asked == 4 {
+			return prom.History{}, context.DeadlineExceeded
 		}
-		return prom.Runtime{Retention: time.Hour}, nil
+		return prom.History{Retention: time.Hour}, nil
 	}}
 	now := goldenNow
 	for _, step := range []struct {
 		after time.Duration
 		asked int
 		start int64
-	}{{0, 1, 0}, {30 * time.Second, 1, 0}, {31 * time.Second, 2, -1}, {9 * time.Minute, 2, -1}, {2 * time.Minute, 3, -1}} {
+	}{{0, 1, 0}, {30 * time.Second, 1, 0}, {31 * time.Second, 2, -1}, {9 * time.Minute, 2, -1}, {2 * time.Minute, 3, -1}, {11 * time.Minute, 4, -1}} {
 		now = now.Add(step.after)
 		want := step.start
 		if want < 0 {
 			want = now.Add(-time.Hour).UnixMilli()
 		}
-		if got := h.start(context.Background(), now); got != want || asked != step.asked {
+		if got := h.get(context.Background(), now).Start(now.UnixMilli()); got != want || asked != step.asked {
 			t.Errorf("at %s: start %d, want %d; asked %d times, want %d", now, got, want, asked, step.asked)
 		}
 	}

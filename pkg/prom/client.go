@@ -81,6 +81,7 @@ type Client struct {
 	limits    Limits
 	near      bool // on this machine: compressing costs Prometheus more time than evaluating, and saves none here
 	slots     chan struct{}
+	aside     chan struct{}   // see call
 	transport *http.Transport // ours, nil when the caller gave one
 }
 
@@ -106,7 +107,7 @@ func New(o Options) (*Client, error) {
 	u.RawPath = ""
 	c.base = u
 	c.near = isLoopback(u.Hostname())
-	c.slots = make(chan struct{}, c.limits.MaxConcurrent)
+	c.slots, c.aside = make(chan struct{}, c.limits.MaxConcurrent), make(chan struct{}, 1)
 	if o.HTTP != nil {
 		c.http = *o.HTTP
 	} else {
@@ -149,14 +150,19 @@ type call struct {
 	method string // "" = the client's
 	params url.Values
 	wire   int64 // bytes read at most, when less than Limits.MaxWire
+	aside  bool  // takes the slot for small questions about the server itself, which must not wait for those for samples
 }
 
 // read sends a call and hands the body of an answer that is JSON to decode. It takes a slot for as long as that lasts.
 // Every error it returns is an *Error, or comes from decode.
 func (c *Client) read(ctx context.Context, q call, decode func(resp *http.Response, body io.Reader) error) error {
+	slots := c.slots
+	if q.aside {
+		slots = c.aside
+	}
 	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return c.transportError(ctx, ctx.Err())
 	}

@@ -355,8 +355,9 @@ func TestMetadataAndRetention(t *testing.T) {
 		t.Errorf("got %v %v", got, err)
 	}
 	for text, want := range map[string]time.Duration{"15d": 360 * time.Hour, "0s": 0, "15d or 10GiB": 360 * time.Hour, "10GiB": 0, "": 0, "1y2w": (365 + 14) * 24 * time.Hour} {
-		if got := parseRetention(text); got != want {
-			t.Errorf("parseRetention(%q) = %v, want %v", text, got, want)
+		got, sized := parseRetention(text)
+		if got != want || sized != strings.Contains(text, "GiB") {
+			t.Errorf("parseRetention(%q) = %v, %v, want %v", text, got, sized, want)
 		}
 	}
 	if got, err := canned(t, 404, "text/html", "").RuntimeInfo(background); err != nil || got.Retention != 0 {

@@ -29,12 +29,16 @@ type Sample struct {
 
 // Instant evaluates expr, an instant vector or a scalar, at time t. Errors are *Error.
 func (c *Client) Instant(ctx context.Context, expr string, t int64) (Vector, error) {
+	return c.instant(ctx, call{}, expr, t)
+}
+
+func (c *Client) instant(ctx context.Context, q call, expr string, t int64) (Vector, error) {
 	if err := checkQuery(expr); err != nil {
 		return Vector{}, err
 	}
-	params := url.Values{"query": {expr}, "time": {formatTime(t)}}
+	q.path, q.params = "/api/v1/query", url.Values{"query": {expr}, "time": {formatTime(t)}}
 	var v Vector
-	err := c.read(ctx, call{path: "/api/v1/query", params: params}, func(resp *http.Response, body io.Reader) error {
+	err := c.read(ctx, q, func(resp *http.Response, body io.Reader) error {
 		d := vectorDecoder{scanner: newScanner(body), limit: c.limits.MaxSeries}
 		h, err := d.head(d.result)
 		if err != nil {

@@ -129,7 +129,8 @@ func (c *Client) BuildInfo(ctx context.Context) (Build, error) {
 
 // Runtime is what a server tells about its operation.
 type Runtime struct {
-	Retention time.Duration // how far back its history reaches; 0 = unknown or without limit of time
+	Retention time.Duration // how far back its history reaches at most; 0 = unknown or without limit of time
+	Sized     bool          // whether history is also deleted for its size
 }
 
 // RuntimeInfo gives the storage retention. A server without the endpoint (VictoriaMetrics, Thanos) has the zero value.
@@ -137,21 +138,25 @@ func (c *Client) RuntimeInfo(ctx context.Context) (Runtime, error) {
 	var data struct {
 		Retention string `json:"storageRetention"`
 	}
-	_, err := c.get(ctx, call{path: "/api/v1/status/runtimeinfo", method: http.MethodGet}, &data)
+	_, err := c.get(ctx, call{path: "/api/v1/status/runtimeinfo", method: http.MethodGet, aside: true}, &data)
 	if k := kind(err); k == KindNotPrometheus || k == KindBadQuery {
 		return Runtime{}, nil
 	}
-	return Runtime{Retention: parseRetention(data.Retention)}, err
+	keep, sized := parseRetention(data.Retention)
+	return Runtime{Retention: keep, Sized: sized}, err
 }
 
 // parseRetention reads "15d", "15d or 10GiB", "10GiB", "0s".
-func parseRetention(text string) time.Duration {
+func parseRetention(text string) (keep time.Duration, sized bool) {
 	for part := range strings.SplitSeq(text, " or ") {
-		if d, err := model.ParseDuration(strings.TrimSpace(part)); err == nil {
-			return time.Duration(d)
+		part = strings.TrimSpace(part)
+		if d, err := model.ParseDuration(part); err == nil {
+			keep = time.Duration(d)
+		} else if part != "" {
+			sized = true
 		}
 	}
-	return 0
+	return keep, sized
 }
 
 // kind is that of an *Error, 0 for anything else.

@@ -22,8 +22,9 @@ type evaluation struct {
 	rule   Rule
 	source Source
 	conf   Prometheus
-	// keep is how long the server keeps samples; 0: unknown.
-	keep time.Duration
+	// history is how far back the server's samples reach, and cutAt when the series begin that it may have cut; 0: no doubt.
+	history prom.History
+	cutAt   int64
 	// at is the time of the newest sample that is judged and from that of the first one that is written elsewhere too (from == at without
 	// remote write).
 	from, at int64
@@ -72,6 +73,7 @@ func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 	for _, n := range answer.Notices {
 		e.logger.Warn("the answer is not whole", "rule", e.rule.Name, "notice", n.Text)
 	}
+	e.cutAt, _ = e.history.Cut(answer.Set)
 	live, gone := e.live(answer.Set)
 	dropped := 0
 	if n := len(live) - e.rule.MaxSeries; n > 0 {
@@ -146,9 +148,7 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 	judge := e.rule.Judge
 	judge.Detector = counting(judge.Detector, &fitted)
 	judge.Fits = e.fits
-	if e.keep > 0 {
-		judge.HistoryStart = e.at - e.keep.Milliseconds()
-	}
+	judge.HistoryStart = e.history.Start(e.at)
 	found := make([]judged, len(all))
 	var next atomic.Int64
 	var wg sync.WaitGroup

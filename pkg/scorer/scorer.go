@@ -85,6 +85,8 @@ type ruleState struct {
 	// last is the time for which the rule was last evaluated, in milliseconds; tried is set after the first.
 	last  int64
 	tried bool
+	// doubted is set once it was told that older history may have been deleted.
+	doubted bool
 	// written are the series last sent by remote write, by their text form, so that one that ends can be marked, and offered is the newest
 	// judged time when they were; 0 before.
 	written map[string]written
@@ -294,11 +296,11 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	inner, cancel := context.WithTimeout(ctx, conf.Timeout.Std())
 	defer cancel()
 	if server.refresh(inner, due) {
-		s.checkRetention(server.retention())
+		s.checkRetention(server.history().Retention)
 	}
 	step := st.rule.Step.Milliseconds()
 	at := series.Floor(due-conf.Settle.Milliseconds(), step)
-	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, keep: server.retention(), from: at, at: at, now: due}
+	e := &evaluation{Scorer: s, rule: st.rule, source: server.source, conf: conf, history: server.history(), from: at, at: at, now: due}
 	if server.writer != nil {
 		e.from = st.since(at)
 	}
@@ -306,6 +308,11 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	s.metrics.duration.WithLabelValues(st.rule.Name).Observe(time.Since(began).Seconds())
 	if err != nil {
 		return err
+	}
+	if e.cutAt != 0 && !st.doubted {
+		st.doubted = true
+		s.logger.Warn("most series begin together and the server does not tell how far back it keeps samples: it is new, or has deleted older history; in that case models learn from less than train",
+			"rule", st.rule.Name, "begin", time.UnixMilli(e.cutAt).UTC().Format(time.RFC3339), "train", st.rule.Train.String())
 	}
 	if !s.isCurrent(st) {
 		return nil // the configuration has changed meanwhile

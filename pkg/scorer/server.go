@@ -21,8 +21,8 @@ type server struct {
 	asking      sync.Mutex
 	asked, next int64
 
-	mu   sync.Mutex
-	keep time.Duration
+	mu    sync.Mutex
+	known prom.History
 }
 
 // retentionEvery is how often the server is asked how far back its history reaches, retentionAgain how soon after a failure; milliseconds.
@@ -93,7 +93,7 @@ func (s *server) send(ctx context.Context) (end func()) {
 	return func() { cancel(); <-done }
 }
 
-// refresh asks for the retention when that is due, and returns whether it has changed. Not knowing it is no reason not to judge.
+// refresh asks how far back the history reaches when that is due, and returns whether the retention has changed. Not knowing it is no reason not to judge.
 func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 	if s.client == nil {
 		return false
@@ -105,7 +105,7 @@ func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	r, err := s.client.RuntimeInfo(ctx)
+	h, err := s.client.History(ctx, now)
 	s.asked = now
 	if err != nil {
 		s.next = now + retentionAgain // the evaluation that follows tells what is wrong
@@ -114,13 +114,14 @@ func (s *server) refresh(ctx context.Context, now int64) (changed bool) {
 	s.next = now + retentionEvery
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	changed = s.keep != r.Retention
-	s.keep = r.Retention
+	changed = s.known.Retention != h.Retention
+	s.known = h
 	return changed
 }
 
-func (s *server) retention() time.Duration {
+// history returns what is known of it.
+func (s *server) history() prom.History {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keep
+	return s.known
 }

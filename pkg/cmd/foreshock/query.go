@@ -89,34 +89,35 @@ func (d *detectCommand) runQuery(ctx context.Context) error {
 	if !d.fitting.review() {
 		fetch = judge.Walk.Fetch(from, to, judge.Policy)
 	}
-	set, keep, err := d.fetch(ctx, fetch)
+	set, known, err := d.fetch(ctx, fetch)
 	if err != nil {
 		return err
 	}
-	if keep > 0 {
-		judge.HistoryStart = now.Add(-keep).UnixMilli()
+	judge.HistoryStart = known.Start(now.UnixMilli())
+	if at, ok := known.Cut(set); ok && !d.quiet && !d.fitting.review() {
+		d.note(d.text("note.history-cut", "time", clock(at), "train", judge.Walk.Train.String()))
 	}
 	return d.writeSet(ctx, set, judge, grid)
 }
 
-// fetch asks for the samples, and for how long the server keeps them (0: unknown).
-func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set, time.Duration, error) {
+// fetch asks for the samples, and how far back those of the server reach.
+func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set, prom.History, error) {
 	client, err := d.query.http.client(d.query.url)
 	if err != nil {
-		return series.Set{}, 0, err
+		return series.Set{}, prom.History{}, err
 	}
 	defer client.Close()
 	answer, err := client.Range(ctx, d.query.expr, grid)
 	if err != nil {
 		var failed *prom.Error
 		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
-			return series.Set{}, 0, badInputf("--query: %w", err)
+			return series.Set{}, prom.History{}, badInputf("--query: %w", err)
 		}
-		return series.Set{}, 0, err
+		return series.Set{}, prom.History{}, err
 	}
-	info, err := client.RuntimeInfo(ctx)
+	known, err := client.History(ctx, time.Now().UnixMilli())
 	if err != nil {
-		info.Retention = 0 // a proxy may let queries through and nothing else
+		known = prom.History{} // a proxy may let queries through and nothing else
 	}
 	if !d.quiet {
 		for _, w := range answer.Warnings {
@@ -126,7 +127,7 @@ func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set
 			d.note(n.Text)
 		}
 	}
-	return answer.Set, info.Retention, nil
+	return answer.Set, known, nil
 }
 
 // writeSet judges and writes each series of an answer.
