@@ -20,7 +20,8 @@ type History struct {
 // a tenth of the blocks at a time. Only a Prometheus that scrapes itself, and no other, gives exactly one.
 const lowestExpr = `prometheus_tsdb_lowest_timestamp_seconds * (prometheus_tsdb_storage_blocks_bytes > bool (0.5 * prometheus_tsdb_retention_limit_bytes))`
 
-// History asks for the retention, and where that has a limit of size, for the oldest sample. now is the time in milliseconds.
+// History asks for the retention, and where that has a limit of size, for the oldest sample. now is the time in milliseconds. With an
+// error it returns what is known all the same.
 func (c *Client) History(ctx context.Context, now int64) (History, error) {
 	r, err := c.RuntimeInfo(ctx)
 	if err != nil {
@@ -32,8 +33,13 @@ func (c *Client) History(ctx context.Context, now int64) (History, error) {
 	}
 	h.Sure = false
 	v, err := c.instant(ctx, call{aside: true}, lowestExpr, now)
-	if err != nil || len(v.Samples) != 1 {
-		return h, nil // it does not tell, which is no failure
+	switch {
+	case kind(err) == KindBadQuery: // it does not tell, as below
+		return h, nil
+	case err != nil:
+		return h, err
+	case len(v.Samples) != 1:
+		return h, nil
 	}
 	if at := v.Samples[0].Value * 1000; at >= 0 && at <= float64(now) {
 		h.Lowest, h.Sure = int64(math.Ceil(at)), true

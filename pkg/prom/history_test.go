@@ -50,6 +50,9 @@ func TestHistory(t *testing.T) {
 		client.Close()
 		s.Close()
 	}
+	if _, err := canned(t, 401, "text/html", "").History(background, now); kind(err) != KindAuth {
+		t.Errorf("auth: %v", err)
+	}
 	for h, want := range map[History]int64{
 		{}:                                     0,
 		{Retention: days(15)}:                  now - days(15).Milliseconds(),

@@ -115,10 +115,7 @@ func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set
 		}
 		return series.Set{}, prom.History{}, err
 	}
-	known, err := client.History(ctx, time.Now().UnixMilli())
-	if err != nil {
-		known = prom.History{} // a proxy may let queries through and nothing else
-	}
+	known, _ := client.History(ctx, time.Now().UnixMilli()) // a proxy may let queries through and nothing else
 	if !d.quiet {
 		for _, w := range answer.Warnings {
 			d.note(w)
