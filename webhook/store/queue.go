@@ -60,9 +60,10 @@ func (db *DB) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, 
 	return out, nil
 }
 
-// pick selects what can run: due, and first in its lane.
+// pick selects what can run: due, and first in its lane. The + keeps SQLite from
+// sorting everything that is due, instead of walking the index in its order.
 func (db *DB) pick(ctx context.Context, t tx, r cases.ClaimRequest) ([]cases.Action, error) {
-	rows, err := t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE `+waiting+` AND channel = ? AND due <= ?
+	rows, err := t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE `+waiting+` AND channel = ? AND +due <= ?
 		AND NOT EXISTS (SELECT 1 FROM actions AS ahead WHERE ahead.lane = actions.lane
 			AND ahead.state IN ('due', 'retry', 'unknown', 'running')
 			AND (ahead.planned < actions.planned OR (ahead.planned = actions.planned AND ahead.id < actions.id)))
