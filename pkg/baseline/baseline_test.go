@@ -195,6 +195,32 @@ func TestSeasonalIsRobust(t *testing.T) {
 	}
 }
 
+// A weekend on another level and an incident on the same side leave few samples of ordinary days on that side; the band does not follow the incident.
+func TestSeasonalIncidentBesideWeekend(t *testing.T) {
+	t.Parallel()
+	value := func(at time.Time, rng *rand.Rand) float64 {
+		v := 600 + 4*rng.NormFloat64()
+		if d := at.Weekday(); d == time.Saturday || d == time.Sunday {
+			v -= 100
+		}
+		return v
+	}
+	s := made(7, time.UTC, value)
+	for i := 3*24*60 + 14*60; i < 3*24*60+15*60+30; i++ {
+		s.Values[i] /= 2
+	}
+	f, err := NewSeasonal().Fit(s, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := predicted(t, f, s, 24*60)
+	for i := range b.Down {
+		if b.Down[i] > 40 {
+			t.Fatalf("minute %d: the usual distance below is %.0f, the noise is 4", i, b.Down[i])
+		}
+	}
+}
+
 func TestFitErrors(t *testing.T) {
 	t.Parallel()
 	whole := made(7, time.UTC, func(time.Time, *rand.Rand) float64 { return 5 })

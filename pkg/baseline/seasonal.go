@@ -50,6 +50,8 @@ const (
 	// distancePhases is how many phases of the day have a distance of their own, and distanceSamples how many samples each of them has at the least.
 	distancePhases  = 24
 	distanceSamples = 50
+	// skewed is how many times the distance of both sides together one side may have: that of a log-normal with σ = 1 above its median is 1.6 times.
+	skewed = 2
 	// slotMillis is the width of the slots in which recurring deviations are looked for.
 	slotMillis = 5 * 60 * 1000
 	// ordinary is the distance up to which a recurring deviation needs no widening.

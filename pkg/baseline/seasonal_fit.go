@@ -176,13 +176,18 @@ func (f *seasonalFit) distances(floor float64) bool {
 		}
 	}
 	above, below := sorting(ups, phase, phases), sorting(downs, phase, phases)
+	// When a few days lie on one side, the centre moves to the edge of the others, and what is left of them on that side is outnumbered; both sides together are not.
+	limit := make([]float64, phases)
+	for b := range limit {
+		limit[b] = skewed * spread(slices.Concat(above.of(b), below.of(b)))
+	}
 	allUp, allDown := spread(slices.Clone(above.values)), spread(slices.Clone(below.values))
 	if !(max(allUp, allDown) > 0) && !(floor > 0) {
 		return false
 	}
 	// One side may hardly exist, as with rates that are mostly zero: it takes its measure from the other.
-	f.up = smoothed(above, phases, max(floor, distanceShare*max(allUp, distanceShare*allDown)))
-	f.down = smoothed(below, phases, max(floor, distanceShare*max(allDown, distanceShare*allUp)))
+	f.up = smoothed(above, limit, max(floor, distanceShare*max(allUp, distanceShare*allDown)))
+	f.down = smoothed(below, limit, max(floor, distanceShare*max(allDown, distanceShare*allUp)))
 	return true
 }
 
@@ -221,11 +226,12 @@ func (f *seasonalFit) apart() []bool {
 	return apart
 }
 
-// smoothed returns one distance per phase from its residuals, a quarter of it from each neighbour.
-func smoothed(side binned, phases int, floor float64) []float64 {
+// smoothed returns one distance per phase from its residuals, within the limits, a quarter of it from each neighbour.
+func smoothed(side binned, limit []float64, floor float64) []float64 {
+	phases := len(limit)
 	raw, smooth := make([]float64, phases), make([]float64, phases)
 	for b := range raw {
-		raw[b] = max(floor, spread(side.of(b)))
+		raw[b] = max(floor, min(spread(side.of(b)), limit[b]))
 	}
 	for b := range smooth {
 		smooth[b] = (raw[(b+phases-1)%phases] + 2*raw[b] + raw[(b+1)%phases]) / 4

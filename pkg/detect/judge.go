@@ -76,7 +76,7 @@ func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Ver
 	}
 	all := newVerdicts(w.window, w.r)
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
-	return all.last(out, j.Policy.Recover), nil
+	return all.last(out, j.Policy.outage(step)), nil
 }
 
 // cover returns s on exactly that grid, gaps where it has nothing.
@@ -108,13 +108,13 @@ func newVerdicts(s series.Series, r Result) Verdicts {
 	return v
 }
 
-// last cuts the verdicts to their last samples, those of the grid. An episode that ended counts as open for the quiet samples that told so.
+// last cuts the verdicts to their last samples, those of the grid. An episode that ended stays for as many samples as it may have taken to tell.
 func (v Verdicts) last(grid series.Grid, quiet int) Verdicts {
 	i := v.Series.Grid.N - grid.N
 	v.Series = v.Series.Slice(i, v.Series.Grid.N)
 	v.Score, v.Expected, v.Lower, v.Upper, v.Onset = v.Score[i:], v.Expected[i:], v.Lower[i:], v.Upper[i:], v.Onset[i:]
 	v.Anomalous, v.State = v.Anomalous[i:], v.State[i:]
-	v.Episodes = slices.DeleteFunc(v.Episodes, func(e Episode) bool { return e.Ended != 0 && e.Ended+int64(quiet-1)*grid.Step <= grid.Start })
+	v.Episodes = slices.DeleteFunc(v.Episodes, func(e Episode) bool { return e.Ended != 0 && e.Ended+int64(quiet)*grid.Step < grid.Start })
 	v.Notices = notices(grid, v.State)
 	return v
 }
