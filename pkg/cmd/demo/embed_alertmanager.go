@@ -67,8 +67,21 @@ const (
 	alertmanagerUpkeep = 15 * time.Minute
 )
 
+// matcherMode sets Alertmanager's default way of reading matchers: global to the process, so it is done once, and before any configuration is read.
+var matcherMode = sync.OnceValue(func() error {
+	log := slog.New(slog.DiscardHandler)
+	flags, err := featurecontrol.NewFlags(log, "")
+	if err == nil {
+		compat.InitFromFlags(log, flags)
+	}
+	return err
+})
+
 // startEmbeddedAlertmanager serves an Alertmanager with the given configuration (YAML) on a free loopback port. Stop ends it.
 func startEmbeddedAlertmanager(yml string, log *slog.Logger) (*embeddedAlertmanager, error) {
+	if err := matcherMode(); err != nil {
+		return nil, fmt.Errorf("choosing how Alertmanager reads matchers: %w", err)
+	}
 	conf, err := config.Load(yml)
 	if err != nil {
 		return nil, fmt.Errorf("reading Alertmanager's configuration: %w", err)
@@ -100,7 +113,6 @@ func (am *embeddedAlertmanager) assemble(conf *config.Config, log *slog.Logger) 
 	if p.features, err = featurecontrol.NewFlags(log, ""); err != nil {
 		return err
 	}
-	compat.InitFromFlags(log, p.features)
 	if p.sent, err = nflog.New(nflog.Options{Retention: alertmanagerKeeps, Logger: log, Metrics: p.registry}); err != nil {
 		return err
 	}
