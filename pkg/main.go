@@ -1,4 +1,4 @@
-// Foreshock's back end as a Grafana plugin: Grafana starts this program and speaks gRPC with it.
+// Command pkg is Foreshock's back end as a Grafana plugin, built as gpx_foreshock: Grafana starts this program and speaks gRPC with it.
 package main
 
 import (
