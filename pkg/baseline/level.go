@@ -8,6 +8,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/pkg/robust"
 	"github.com/foreshock/foreshock/pkg/series"
+	"github.com/foreshock/foreshock/pkg/wire"
 )
 
 func init() {
@@ -82,5 +83,7 @@ func (m level) Predict(window series.Series, dst Band) {
 }
 
 func (m level) MarshalBinary() ([]byte, error) {
-	return writer{}.kind(kindLevel).floats(m.center, m.distance), nil
+	return written("level").Floats(m.center, m.distance), nil
 }
+
+func (*Level) unmarshal(r *wire.Reader) Model { return level{center: r.Float(), distance: r.Float()} }

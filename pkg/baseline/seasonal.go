@@ -9,6 +9,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/robust"
 	"github.com/foreshock/foreshock/pkg/season"
 	"github.com/foreshock/foreshock/pkg/series"
+	"github.com/foreshock/foreshock/pkg/wire"
 )
 
 var nan = math.NaN()
@@ -140,23 +141,23 @@ func slotOf(tod int64, slots int) int { return int(tod * int64(slots) / season.D
 
 // MarshalBinary writes the tables.
 func (m *seasonal) MarshalBinary() ([]byte, error) {
-	return writer{}.kind(kindSeasonal).text(m.zone.String()).ints(m.origin).floats(m.slope).
-		slice(m.profile).slice(m.up).slice(m.down).slice(m.week).slice(m.moreUp).slice(m.moreDown), nil
+	return written("seasonal").Text(m.zone.String()).Ints(m.origin).Floats(m.slope).
+		Slice(m.profile).Slice(m.up).Slice(m.down).Slice(m.week).Slice(m.moreUp).Slice(m.moreDown), nil
 }
 
-func readSeasonal(r *reader) Model {
-	name := r.text()
+func (*Seasonal) unmarshal(r *wire.Reader) Model {
+	name := r.Text()
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" {
-		r.err = errCorrupt
+		r.Fail()
 		zone = time.UTC
 	}
-	m := &seasonal{zone: zone, origin: r.int(), slope: r.float()}
+	m := &seasonal{zone: zone, origin: r.Int(), slope: r.Float()}
 	for _, dst := range []*[]float64{&m.profile, &m.up, &m.down, &m.week, &m.moreUp, &m.moreDown} {
-		*dst = r.slice()
+		*dst = r.Slice()
 	}
 	if len(m.profile) == 0 || len(m.up) == 0 || len(m.down) != len(m.up) || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
-		r.err = errCorrupt
+		r.Fail()
 	}
 	return m
 }

@@ -66,6 +66,12 @@ type Contexter interface {
 	Context(step int64) int
 }
 
+// Reviewer is implemented by detectors that judge a whole series better when they may look at later samples too. What it says is for investigation, never a verdict.
+type Reviewer interface {
+	// Review returns one raw score per sample, 0 or more, higher is more abnormal, NaN for gaps. Scores are comparable within the series only.
+	Review(s series.Series, zone *time.Location) ([]float64, error)
+}
+
 // Result holds one entry per judged sample.
 type Result struct {
 	// Score is the level: 0 ordinary, 1 and above an anomaly, NaN where State is not OK.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/foreshock/foreshock/pkg/baseline"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
@@ -257,13 +258,9 @@ func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
 	if err != nil {
 		return Verdicts{}, err
 	}
-	model, err := j.Detector.Fit(Train{Series: s.Slice(0, fitted), Zone: loc, N: j.Policy.N, M: j.Policy.M})
+	r, err := j.review(s, fitted, loc)
 	if err != nil {
-		return Verdicts{}, fmt.Errorf("fit on the first %d samples: %w", fitted, err)
-	}
-	r, err := model.Score(s, 0)
-	if err != nil {
-		return Verdicts{}, fmt.Errorf("score: %w", err)
+		return Verdicts{}, err
 	}
 	v := newVerdicts(s, r)
 	a := j.Policy.start(s, r, &v)
@@ -271,4 +268,46 @@ func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
 	v.Episodes = a.run()
 	v.Notices = notices(s.Grid, v.State)
 	return v, nil
+}
+
+func (j Judge) review(s series.Series, fitted int, loc *time.Location) (Result, error) {
+	train := Train{Series: s.Slice(0, fitted), Zone: loc, N: j.Policy.N, M: j.Policy.M}
+	if d, ok := j.Detector.(Reviewer); ok && fitted == s.Grid.N {
+		raw, err := d.Review(s, loc)
+		if err != nil {
+			return Result{}, fmt.Errorf("review: %w", err)
+		}
+		return reviewed(s, raw, train), nil
+	}
+	model, err := j.Detector.Fit(train)
+	if err != nil {
+		return Result{}, fmt.Errorf("fit on the first %d samples: %w", fitted, err)
+	}
+	r, err := model.Score(s, 0)
+	if err != nil {
+		return Result{}, fmt.Errorf("score: %w", err)
+	}
+	return r, nil
+}
+
+// reviewed puts raw scores on the scale of levels by one episode a week. A series without anything expected has no direction.
+func reviewed(s series.Series, raw []float64, train Train) Result {
+	r := NewResult(s.Grid.N)
+	t := calibrate(raw, s.Grid.Step, train, 1)
+	band := baseline.NewBand(s.Grid.N)
+	if m, err := reference(usable(s), train.Zone); err == nil {
+		m.Predict(s, band)
+	} else {
+		for i := range band.Center {
+			band.Center[i] = math.NaN()
+		}
+	}
+	for i, x := range raw {
+		r.Expected[i], r.Lower[i], r.Upper[i] = band.Center[i], math.NaN(), math.NaN()
+		r.Score[i] = t.level(x)
+		if !baseline.Usable(s.Values[i]) {
+			r.Score[i], r.State[i] = math.NaN(), Gap
+		}
+	}
+	return r
 }

@@ -29,4 +29,4 @@ func (d *MAD) Fit(train Train) (Model, error) { return fitResidual(&d.level, tra
 // Catches what leaves the usual range.
 func (*MAD) Catches() Kinds { return Spike | Drop | Shift }
 
-func (*MAD) unmarshal(data []byte) (Model, error) { return unmarshalResidual(data) }
+func (*MAD) unmarshal(data []byte) (Model, error) { return readModel(data, nil) }

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -64,7 +63,7 @@ func (m *residual) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the baseline: %w", err)
 	}
-	return append(floats([]byte{tagResidual}, m.middle, m.theta), base...), nil
+	return written(shapeResidual).Floats(m.middle, m.theta).Bytes(base), nil
 }
 
 // constant is the model of a window that held one value. A sample with that value is in state Constant; another one is abnormal by its relative distance, since
@@ -106,33 +105,6 @@ func (m constant) Score(window series.Series, warmup int) (Result, error) {
 // rounding is the relative difference that arithmetic in a query may leave between equal values.
 const rounding = 1e-9
 
-func (m constant) MarshalBinary() ([]byte, error) { return floats([]byte{tagConstant}, m.value), nil }
-
-// The first byte of a written model.
-const (
-	tagResidual byte = 1
-	tagConstant byte = 2
-)
-
-func floats(b []byte, xs ...float64) []byte {
-	for _, x := range xs {
-		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(x))
-	}
-	return b
-}
-
-// unmarshalResidual reads a residual or constant model.
-func unmarshalResidual(data []byte) (Model, error) {
-	at := func(i int) float64 { return math.Float64frombits(binary.LittleEndian.Uint64(data[1+8*i:])) }
-	switch {
-	case len(data) == 9 && data[0] == tagConstant:
-		return constant{at(0)}, nil
-	case len(data) > 17 && data[0] == tagResidual:
-		base, err := baseline.Unmarshal(data[17:])
-		if err != nil {
-			return nil, err
-		}
-		return &residual{baseline: base, threshold: threshold{middle: at(0), theta: at(1)}}, nil
-	}
-	return nil, fmt.Errorf("%d bytes that no residual model wrote", len(data))
+func (m constant) MarshalBinary() ([]byte, error) {
+	return written(shapeConstant).Floats(m.value), nil
 }

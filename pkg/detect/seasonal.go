@@ -26,4 +26,4 @@ func (d *Seasonal) Fit(train Train) (Model, error) { return fitResidual(&d.Seaso
 // Catches all kinds.
 func (*Seasonal) Catches() Kinds { return Spike | Drop | Shift | Season }
 
-func (*Seasonal) unmarshal(data []byte) (Model, error) { return unmarshalResidual(data) }
+func (*Seasonal) unmarshal(data []byte) (Model, error) { return readModel(data, nil) }
