@@ -56,11 +56,15 @@ func (*Level) Fit(train series.Series, _ *time.Location) (Fit, error) {
 			}
 		}
 	}
+	m.shape = shapeOf(held)
 	return Fit{Model: m, Held: held}, nil
 }
 
 // level is a fitted Level.
-type level struct{ center, distance float64 }
+type level struct {
+	center, distance float64
+	shape            shape
+}
 
 // levelOf fits the values, which it reorders; false when they are all equal.
 func levelOf(values []float64) (level, bool) {
@@ -83,7 +87,14 @@ func (m level) Predict(window series.Series, dst Band) {
 }
 
 func (m level) MarshalBinary() ([]byte, error) {
-	return written("level").Floats(m.center, m.distance), nil
+	return written("level").Floats(m.center, m.distance).Slice(m.shape), nil
 }
 
-func (*Level) unmarshal(r *wire.Reader) Model { return level{center: r.Float(), distance: r.Float()} }
+func (*Level) unmarshal(r *wire.Reader) Model {
+	return level{center: r.Float(), distance: r.Float(), shape: readShape(r)}
+}
+
+// Forecast says the same for all times to come.
+func (m level) Forecast(window series.Series, h int, levels []float64) Forecast {
+	return forecastBand(m, m.shape, window, h, levels)
+}

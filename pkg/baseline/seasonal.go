@@ -86,7 +86,9 @@ func (s *Seasonal) Fit(train series.Series, zone *time.Location) (Fit, error) {
 	if s.Recurring > 0 {
 		f.recurring(s.Recurring)
 	}
-	return Fit{Model: f.model(), Held: f.held()}, nil
+	m, held := f.model(), f.held()
+	m.shape = shapeOf(held)
+	return Fit{Model: m, Held: held}, nil
 }
 
 func extent(values []float64) (low, high float64) {
@@ -109,6 +111,7 @@ type seasonal struct {
 	profile, up, down, week []float64
 	// moreUp and moreDown widen the distances per slot of the day; empty where nothing recurs.
 	moreUp, moreDown []float64
+	shape            shape
 }
 
 // Predict fills the band.
@@ -139,10 +142,15 @@ func weekPosition(day, tod int64) float64 {
 
 func slotOf(tod int64, slots int) int { return int(tod * int64(slots) / season.DayMillis) }
 
+// Forecast goes on with the profile: it is as wide for a week ahead as for tomorrow.
+func (m *seasonal) Forecast(window series.Series, h int, levels []float64) Forecast {
+	return forecastBand(m, m.shape, window, h, levels)
+}
+
 // MarshalBinary writes the tables.
 func (m *seasonal) MarshalBinary() ([]byte, error) {
 	return written("seasonal").Text(m.zone.String()).Ints(m.origin).Floats(m.slope).
-		Slice(m.profile).Slice(m.up).Slice(m.down).Slice(m.week).Slice(m.moreUp).Slice(m.moreDown), nil
+		Slice(m.profile).Slice(m.up).Slice(m.down).Slice(m.week).Slice(m.moreUp).Slice(m.moreDown).Slice(m.shape), nil
 }
 
 func (*Seasonal) unmarshal(r *wire.Reader) Model {
@@ -156,6 +164,7 @@ func (*Seasonal) unmarshal(r *wire.Reader) Model {
 	for _, dst := range []*[]float64{&m.profile, &m.up, &m.down, &m.week, &m.moreUp, &m.moreDown} {
 		*dst = r.Slice()
 	}
+	m.shape = readShape(r)
 	if len(m.profile) == 0 || len(m.up) == 0 || len(m.down) != len(m.up) || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
 		r.Fail()
 	}
