@@ -1,0 +1,102 @@
+package evaluate
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// columns is a file of numbers: its header and its columns.
+type columns struct {
+	header []string
+	values [][]float64
+}
+
+func (c columns) column(name string) ([]float64, bool) {
+	for i, h := range c.header {
+		if h == name {
+			return c.values[i], true
+		}
+	}
+	return nil, false
+}
+
+// readColumns reads a gzipped CSV of numbers. Without a header the columns have no names. An empty cell is 0 in nothing: it is an error, since the sets have none.
+func readColumns(path string, header bool) (columns, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return columns{}, missing(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
+	if err != nil {
+		return columns{}, fmt.Errorf("%s: %w", path, err)
+	}
+	var c columns
+	lines := bufio.NewScanner(z)
+	lines.Buffer(make([]byte, 1<<16), 1<<24)
+	row := 0
+	for lines.Scan() {
+		line := bytes.TrimRight(lines.Bytes(), "\r")
+		row++
+		if row == 1 && header {
+			c.header = strings.Split(string(line), ",")
+			c.values = make([][]float64, len(c.header))
+			continue
+		}
+		if len(line) == 0 {
+			continue
+		}
+		if c.values == nil {
+			c.values = make([][]float64, bytes.Count(line, []byte{','})+1)
+		}
+		if err := c.add(line); err != nil {
+			return columns{}, fmt.Errorf("%s: line %d: %w", path, row, err)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return columns{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+func (c columns) add(line []byte) error {
+	for k := range c.values {
+		cell, rest, more := bytes.Cut(line, []byte{','})
+		if more != (k < len(c.values)-1) {
+			return fmt.Errorf("want %d columns", len(c.values))
+		}
+		x, err := strconv.ParseFloat(string(cell), 64)
+		if err != nil {
+			return fmt.Errorf("column %d: got %q, want a number", k+1, cell)
+		}
+		c.values[k] = append(c.values[k], x)
+		line = rest
+	}
+	return nil
+}
+
+// missing says what to do about a file that is not there.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrNoData, err)
+	}
+	return err
+}
+
+// readAll returns the content of a small file.
+func readAll(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, missing(err)
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
