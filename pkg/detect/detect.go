@@ -88,10 +88,10 @@ func NewResult(n int) Result {
 	return Result{Score: v[0:n:n], Expected: v[n : 2*n : 2*n], Lower: v[2*n : 3*n : 3*n], Upper: v[3*n:], State: make([]State, n)}
 }
 
-// State is the condition of the data at one sample. Only OK carries a score.
+// State is the condition of the data at one sample. OK carries a score, and so do Shifted and Flat.
 type State uint8
 
-// The states. None of them is ever an alarm.
+// The states. None of them is an alarm by itself.
 const (
 	// OK: the sample was judged.
 	OK State = iota
@@ -107,12 +107,18 @@ const (
 	HistoryGone
 	// Shifted: the series has stayed abnormal for the whole horizon; it is no longer an event. The score is kept.
 	Shifted
+	// Flat: the series keeps exactly one value for longer than it ever did; its source may be stuck. The score is kept.
+	Flat
+	// Reset: the series is a counter that nobody took the rate of, and it began anew at this sample. The samples after it are judged as if it had gone on.
+	Reset
+	// Stale: nothing came for half an hour or more, of a series that was there before.
+	Stale
 	states
 )
 
-var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted"}
+var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale"}
 
-// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone" or "shifted".
+// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset" or "stale".
 func (s State) String() string {
 	if s < states {
 		return stateNames[s]

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,20 @@ func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Ver
 	}
 	all := newVerdicts(w.window, w.r)
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
+	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), &all)
+	slices.SortStableFunc(all.Episodes, func(a, b Episode) int { return cmp.Compare(a.Began, b.Began) })
+	j.evidence(s, all.Episodes)
 	return all.last(out, j.Policy.outage(step)), nil
+}
+
+// evidence adds to each episode what a reader may check.
+func (j Judge) evidence(s series.Series, episodes []Episode) {
+	for i := range episodes {
+		episodes[i].Detector = j.Name
+		if episodes[i].Direction != absent {
+			episodes[i].Evidence = evidence(s, episodes[i], j.Walk.Train.Milliseconds())
+		}
+	}
 }
 
 // cover returns s on exactly that grid, gaps where it has nothing.
@@ -194,10 +208,23 @@ func (w *walker) from(a, from, end int64) error {
 	if i == j {
 		return nil
 	}
+	// Always from the same time, whatever is asked for: a model with memory must have seen the same samples. The horizon before the anchor tells what the fit makes
+	// of the recent past.
+	step := w.window.Grid.Step
+	recent := int(w.Policy.Horizon.Milliseconds() / step)
+	before := 0
+	if c, ok := w.Detector.(Contexter); ok {
+		before = c.Context(step)
+	}
 	train := w.s.Between(a-w.Walk.Train.Milliseconds(), a)
 	if int64(train.Present())*train.Grid.Step < w.Walk.MinTrain.Milliseconds() {
 		w.mark(from, end, WarmUp)
 		return nil
+	}
+	part := cover(w.s, series.Grid{Start: a - int64(before+recent)*step, Step: step, N: before + recent + int((w.window.Grid.At(j)-a)/step)})
+	var restore func(Result)
+	if isCounter(train.Values) {
+		train, part, restore = w.counter(a, part, before)
 	}
 	model, err := w.Fits.fit(w.ctx, w.Judge, Train{Series: train, Zone: w.loc, N: w.Policy.N, M: w.Policy.M})
 	if errors.Is(err, ErrTooShort) {
@@ -207,22 +234,31 @@ func (w *walker) from(a, from, end int64) error {
 	if err != nil {
 		return fmt.Errorf("fit at %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
 	}
-	// Always from the same time, whatever is asked for: a model with memory must have seen the same samples. The horizon before the anchor tells what the fit makes
-	// of the recent past.
-	step := w.window.Grid.Step
-	recent := int(w.Policy.Horizon.Milliseconds() / step)
-	before := 0
-	if c, ok := w.Detector.(Contexter); ok {
-		before = c.Context(step)
-	}
-	part := cover(w.s, series.Grid{Start: a - int64(before+recent)*step, Step: step, N: before + recent + int((w.window.Grid.At(j)-a)/step)})
 	r, err := model.Score(part, before)
 	if err != nil {
 		return fmt.Errorf("score from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
 	}
 	markShifted(part.Values[before:], r, recent)
+	markFlat(part.Values[before:], r, step, train.Values)
+	if restore != nil {
+		restore(r)
+	}
 	w.copy(r, i, j)
 	return nil
+}
+
+// counter returns the training window and the part to be scored of a counter as if it had never been reset, and what undoes that in a result.
+func (w *walker) counter(a int64, part series.Series, before int) (train, grown series.Series, restore func(Result)) {
+	start := min(a-w.Walk.Train.Milliseconds(), part.Grid.Start)
+	step := part.Grid.Step
+	whole, added, resets := unreset(cover(w.s, series.Grid{Start: start, Step: step, N: int((part.Grid.End() - start) / step)}))
+	first := int((part.Grid.Start-start)/step) + before
+	return whole.Between(a-w.Walk.Train.Milliseconds(), a), whole.Between(part.Grid.Start, part.Grid.End()), func(r Result) {
+		for i := range resets {
+			resets[i] -= first
+		}
+		lower(r, added[first:], resets)
+	}
 }
 
 // copy takes the last j−i entries of r as those of samples [i, j).
@@ -266,6 +302,7 @@ func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
 	a := j.Policy.start(s, r, &v)
 	a.renew(s.Grid.Start-s.Grid.Step, 0)
 	v.Episodes = a.run()
+	j.evidence(s, v.Episodes)
 	v.Notices = notices(s.Grid, v.State)
 	return v, nil
 }

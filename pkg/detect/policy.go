@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/pkg/series"
@@ -19,6 +20,7 @@ type Policy struct {
 	Recovery  float64           `json:"recovery" yaml:"recovery" min:"0" max:"1" help:"A sample is quiet when its score is below this level."`
 	Recover   int               `json:"recover_samples" yaml:"recover_samples" min:"1" max:"10000" unit:"samples" help:"So many quiet samples in a row end an episode."`
 	Horizon   registry.Duration `json:"horizon" yaml:"horizon" min:"60" max:"2678400" help:"What was abnormal for more than half of this time is the new level: it is shown as shifted and no longer alarms."`
+	Absent    registry.Duration `json:"absent" yaml:"absent" min:"0" max:"604800" help:"A series that was there all day and is missing for so long is an episode. 0: its absence is shown, and no alarm: series of pods end with each rollout."`
 }
 
 // DefaultPolicy returns the defaults: both sides, changes of at least 5 %, 3 of 5 samples, 5 quiet samples end an episode, one day at most.
@@ -31,6 +33,9 @@ func (p Policy) Validate() error {
 	if p.N > p.M {
 		return fmt.Errorf("parameter \"n\": got %d, want at most m, which is %d", p.N, p.M)
 	}
+	if p.Absent > 0 && p.Absent < registry.Duration(clusterGapMillis*int64(time.Millisecond)) {
+		return fmt.Errorf("parameter \"absent\": got %s, want 0 or at least 30m: shorter gaps are failed scrapes and restarts", p.Absent)
+	}
 	return nil
 }
 
@@ -42,8 +47,12 @@ type Episode struct {
 	// Peak is the highest score and PeakAt its time.
 	Peak   float64
 	PeakAt int64
-	// Direction is "up" or "down" at the peak.
+	// Direction is "up" or "down" at the peak, or "absent" for a series that stopped.
 	Direction string
+	// Detector is the registered name of the detector that found it.
+	Detector string
+	// Evidence is what the days before say about the hour of the peak.
+	Evidence Evidence
 	// Samples is how many samples were abnormal.
 	Samples int
 	// Actual, Expected, Lower and Upper are the values at the peak.

@@ -110,10 +110,10 @@ func TestEpisodes(t *testing.T) {
 		t.Errorf("an open episode: %+v", open)
 	}
 	en, zh := want[0].Explain("en", nil, 60_000), want[0].Explain("zh-Hans", nil, 60_000)
-	if en != "200 is above the usual range [90.0, 110]: expected 100, 10.0 × the usual distance, abnormal for 3m since 1970-01-01 00:03:00 UTC" {
+	if en != "200 is 10.0 × the usual distance above the expected 100, beyond the usual range [90.0, 110], for 3m since 1970-01-01 00:03:00 UTC (score 10.0)" {
 		t.Errorf("explained as %q", en)
 	}
-	if !strings.Contains(zh, "200 高于正常范围 [90.0, 110]") {
+	if !strings.Contains(zh, "200 超出正常范围 [90.0, 110]：高于预期 100") {
 		t.Errorf("explained as %q", zh)
 	}
 }

@@ -38,7 +38,7 @@ func latest(v detect.Verdicts) (float64, bool) {
 	for i := len(v.Score) - 1; i >= 0; i-- {
 		score := v.Score[i]
 		switch {
-		case v.State[i] == detect.Gap:
+		case v.State[i] == detect.Gap || v.State[i] == detect.Stale && !v.Anomalous[i]:
 			continue
 		case score != score:
 			return 0, false

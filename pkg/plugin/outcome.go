@@ -74,12 +74,12 @@ func fitStats(f *detect.Fits) detect.FitStats {
 	return f.Stats()
 }
 
-// choose returns the series that are judged: those with a sample in the shown range, the first by labels up to the cap. Series that
+// choose returns the series that are judged: those with a sample in the shown range, or whose absence is watched, the first by labels up to the cap. Series that
 // ended before it are in the answer because the training window is.
 func (o *outcome) choose() []series.Series {
 	var members []series.Series
 	for _, s := range o.answer.Set.Members {
-		if s.Between(o.shown.Start, o.shown.End()).Present() == 0 {
+		if s.Between(o.shown.Start, o.shown.End()).Present() == 0 && !o.query.policy.Watches(s, o.shown.Start) {
 			o.absent++
 			continue
 		}

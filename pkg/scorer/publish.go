@@ -64,7 +64,7 @@ var (
 		}
 		return d
 	}()
-	stateDesc = prometheus.NewDesc("foreshock_series_state", "Series of a rule by the state of their newest sample; only ok, and shifted with a score, are published.", []string{"rule", "state"}, nil)
+	stateDesc = prometheus.NewDesc("foreshock_series_state", "Series of a rule by the state of their newest sample; only those with a score are published: ok, shifted, flat, and stale where the policy watches for absence.", []string{"rule", "state"}, nil)
 )
 
 // Describe sends nothing: an unchecked collector.

@@ -87,7 +87,9 @@ func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
 		return nil, nil, fmt.Errorf("judge %d series: %w", len(live), err)
 	}
 	s, kept := e.publish(found)
-	s.states[detect.Gap] += len(gone)
+	for _, g := range gone {
+		s.states[policy.Missing(g, e.at)]++
+	}
 	dropped += len(found) - len(kept)
 	m := e.metrics
 	m.samples.WithLabelValues(e.rule.Name).Add(float64(len(live)) * float64(grid.N))
@@ -111,7 +113,7 @@ func cut(a prom.Answer) int {
 	return 0
 }
 
-// live divides the series into those with a sample among those that are judged and those without.
+// live divides the series into those that are judged, since they have a sample there or their absence is watched, and those that are not.
 func (e *evaluation) live(set series.Set) (live, gone []series.Series) {
 	i, j := set.Grid.Clamp(e.first(), e.at+1)
 	for _, s := range set.Members {
@@ -119,7 +121,7 @@ func (e *evaluation) live(set series.Set) (live, gone []series.Series) {
 		for _, x := range s.Values[i:j] {
 			here = here || !isGap(x)
 		}
-		if here {
+		if here || e.rule.Policy.Watches(s, e.first()) {
 			live = append(live, s)
 		} else {
 			gone = append(gone, s)

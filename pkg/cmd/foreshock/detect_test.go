@@ -123,7 +123,7 @@ func TestFindsTheShift(t *testing.T) {
 	}
 	found := false
 	for _, e := range out.Episodes {
-		found = found || e.Began == "2026-01-10T09:00:00Z" && e.Direction == "up" && strings.Contains(e.Reason, "above the usual range")
+		found = found || e.Began == "2026-01-10T09:00:00Z" && e.Direction == "up" && strings.Contains(e.Reason, "above the expected")
 	}
 	if !found {
 		t.Errorf("the shift at 2026-01-10T09:00:00Z is not among %v", out.Episodes)

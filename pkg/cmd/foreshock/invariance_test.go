@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/registry"
@@ -115,7 +116,7 @@ func TestPartsDoNotMatter(t *testing.T) {
 		if stretches < 2 {
 			t.Fatalf("%d workers judged in %d stretch", workers, stretches)
 		}
-		if diff := cmp.Diff(episodes, gotEpisodes); diff != "" {
+		if diff := cmp.Diff(episodes, gotEpisodes, cmpopts.EquateNaNs()); diff != "" {
 			t.Fatalf("%d stretches: episodes differ from those of one (-one +many):\n%s", stretches, diff)
 		}
 		if diff := cmp.Diff(verdicts.Anomalous, gotVerdicts.Anomalous); diff != "" {
