@@ -1,11 +1,16 @@
-// Package season knows about what repeats: so far the wall clock, with its days and weeks.
+// Package season knows about what repeats: the wall clock with its days and weeks, the calendar with its holidays, and the periods that data show by themselves.
 //
-// The idea: people, batch jobs and tariffs follow local time, also across daylight saving, so phases are taken from the wall clock of a zone.
+// The idea: people, batch jobs and tariffs follow local time, also across daylight saving, so phases are taken from the wall clock of a zone; machines follow what they
+// like, so other periods are looked for.
 //
 //	c := season.NewClock(zone)
-//	day, tod := c.Day(t)          // the number of the local day, and the milliseconds since its midnight
+//	day, tod := c.Day(t)                      // the number of the local day, and the milliseconds since its midnight
+//	cal, err := season.ParseCalendar(entries) // what people know of: 2026-10-01/2026-10-07
+//	class := cal.Class(c.Local(t))            // −1 for an ordinary time
+//	periods := season.Periods(s, 3)           // what the data show
+//	levels := season.Levels(s.Values, s.Grid) // and where they shifted for good
 //
-// It finds no periods in data.
+// It judges nothing and predicts nothing.
 package season
 
 import (
