@@ -62,8 +62,14 @@ const retentionSlack = 3 * time.Hour
 // Series judges the samples of s stamped in [from, to]. s must cover Walk.Fetch(from, to, Policy); what it lacks counts as gaps.
 // It fails only when ctx ends or when a fit fails for another reason than too little data.
 func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Verdicts, error) {
+	return j.Against(ctx, s, s, from, to)
+}
+
+// Against judges the samples of s as Series does, but by fits that learn from another series, past, which has the same labels and step: what the detector would have
+// said of these samples after that past. It is for questions such as what an injected anomaly would look like; a verdict has one series.
+func (j Judge) Against(ctx context.Context, past, s series.Series, from, to int64) (Verdicts, error) {
 	step := j.Walk.Step.Milliseconds()
-	if s.Grid.Step != step {
+	if s.Grid.Step != step || past.Grid.Step != step {
 		return Verdicts{}, fmt.Errorf("judge %s: samples %d ms apart, want the step of the walk, %d ms", s.Labels, s.Grid.Step, step)
 	}
 	loc, err := j.Walk.Location()
@@ -72,7 +78,7 @@ func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Ver
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	w := walker{Judge: j, ctx: ctx, s: s, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
+	w := walker{Judge: j, ctx: ctx, past: past, s: s, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
 	if err := w.score(); err != nil {
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
@@ -158,7 +164,8 @@ func notices(grid series.Grid, state []State) []Notice {
 type walker struct {
 	Judge
 	ctx    context.Context
-	s      series.Series
+	past   series.Series // what fits learn from
+	s      series.Series // what is judged
 	loc    *time.Location
 	window series.Series
 	r      Result
@@ -181,7 +188,7 @@ func (w *walker) score() error {
 // segment scores [a, end), whose ordinary anchor is a.
 func (w *walker) segment(a, end int64) error {
 	train := w.Walk.Train.Milliseconds()
-	past := w.s.Between(a-train, a)
+	past := w.past.Between(a-train, a)
 	first := past.FirstPresent()
 	if first >= 0 && float64(past.Grid.At(first)-(a-train)) <= edge*float64(train) {
 		return w.from(a, a, end)
@@ -216,7 +223,7 @@ func (w *walker) from(a, from, end int64) error {
 	if c, ok := w.Detector.(Contexter); ok {
 		before = c.Context(step)
 	}
-	train := w.s.Between(a-w.Walk.Train.Milliseconds(), a)
+	train := w.past.Between(a-w.Walk.Train.Milliseconds(), a)
 	if int64(train.Present())*train.Grid.Step < w.Walk.MinTrain.Milliseconds() {
 		w.mark(from, end, WarmUp)
 		return nil

@@ -324,3 +324,36 @@ func TestFetchIsEnough(t *testing.T) {
 		}
 	}
 }
+
+// Against lets what was put into a series be judged without being learnt: days after it are judged as if it had never been.
+func TestAgainst(t *testing.T) {
+	t.Parallel()
+	s := fixtures()[0].s
+	changed := series.New(s.Labels, s.Grid)
+	copy(changed.Values, s.Values)
+	at := 9 * 24 * 60
+	add(changed.Values, at, 5, 400)
+	j := seasonalJudge(t)
+	from, to := s.Grid.At(8*24*60), s.Grid.End()-60_000
+	clean, err := j.Series(context.Background(), s, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := j.Against(context.Background(), s, changed, from, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got.Score {
+		if k := 8*24*60 + i; k >= at && k < at+5 {
+			if got.Score[i] < 2 {
+				t.Errorf("sample %d of the spike scores %v", k-at, got.Score[i])
+			}
+		} else if got.Score[i] != clean.Score[i] {
+			t.Fatalf("sample %d, beside the spike: %v, without it %v", k, got.Score[i], clean.Score[i])
+		}
+	}
+	other := series.New(s.Labels, series.Grid{Start: s.Grid.Start, Step: 120_000, N: 10})
+	if _, err := j.Against(context.Background(), other, s, from, to); err == nil {
+		t.Error("a past of another step was taken")
+	}
+}

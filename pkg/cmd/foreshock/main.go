@@ -55,7 +55,7 @@ func (p program) application() (*kingpin.Application, map[string]command) {
 	app.VersionFlag.Short('V')
 	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
 	commands := map[string]command{}
-	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addDetectors, p.addScore, p.addCheck} {
+	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addReplay, p.addDetectors, p.addScore, p.addCheck} {
 		name, do := add(app)
 		commands[name] = do
 	}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/prom"
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// lookback is the flags of commands that run a detector again over the past: files or a PromQL expression, how far back, and what is known to have been abnormal.
+type lookback struct {
+	judging
+	query                       rangeQuery
+	files, values               []string
+	unit, label, incidents, bad string
+	last                        string
+	quiet                       bool
+}
+
+// past is one series to look back over.
+type past struct {
+	name string
+	evaluate.Case
+	judge detect.Judge
+	zone  *time.Location
+}
+
+func (l *lookback) flags(p program, cmd *kingpin.CmdClause, last string) {
+	cmd.Arg("file", p.text("help.file")).StringsVar(&l.files)
+	l.judging.flags(p, cmd)
+	cmd.GetFlag("fit").Hidden()
+	cmd.Flag("last", p.text("help.last")).Default(last).StringVar(&l.last)
+	cmd.Flag("to", p.text("help.lookback.to")).Default("now").StringVar(&l.query.to)
+	cmd.Flag("prometheus.url", p.text("help.prometheus.url")).PlaceHolder("URL").StringVar(&l.query.url)
+	l.query.http.flags(p, cmd)
+	cmd.Flag("query", p.text("help.query")).PlaceHolder("PROMQL").StringVar(&l.query.expr)
+	cmd.Flag("value", p.text("help.value")).PlaceHolder("COLUMN").StringsVar(&l.values)
+	cmd.Flag("time-unit", p.text("help.time-unit")).Default("auto").StringVar(&l.unit)
+	cmd.Flag("label", p.text("help.label")).PlaceHolder("COLUMN").StringVar(&l.label)
+	cmd.Flag("incidents", p.text("help.incidents")).PlaceHolder("FILE.csv").StringVar(&l.incidents)
+	cmd.Flag("incidents.query", p.text("help.incidents.query")).PlaceHolder("PROMQL").StringVar(&l.bad)
+	cmd.Flag("quiet", p.text("help.quiet")).Short('q').BoolVar(&l.quiet)
+}
+
+// check reports flags that contradict each other, before anything is read.
+func (l *lookback) check() (registry.Duration, error) {
+	for i, f := range l.files {
+		if f == standardInput {
+			l.files[i] = "-"
+		}
+	}
+	if err := l.judging.read(); err != nil {
+		return 0, err
+	}
+	if l.fitting.mode != "anchored" {
+		return 0, badInputf("--fit: got %q, want anchored: what is run again is what an alert would have said", l.fit)
+	}
+	if err := oneOf("--time-unit", l.unit, unitNames); err != nil {
+		return 0, err
+	}
+	last, err := registry.ParseDuration(l.last)
+	if err != nil || last <= 0 {
+		return 0, badInputf("--last: got %q, want a duration like 14d", l.last)
+	}
+	switch {
+	case l.query.given() && len(l.files) > 0:
+		return 0, badInputf("got files and --prometheus.url or --query, want either")
+	case l.query.given():
+		if err := l.query.check(); err != nil {
+			return 0, err
+		}
+		if l.label != "" {
+			return 0, badInputf("--label: got %q with --query, want --incidents.query: an answer has no label column", l.label)
+		}
+	case len(l.files) == 0:
+		return 0, badInputf("got no input, want CSV files, - for standard input, or --prometheus.url with --query")
+	case l.bad != "":
+		return 0, badInputf("--incidents.query: got %q without --query, want --label or --incidents for files", l.bad)
+	}
+	return last, nil
+}
+
+// load reads what is to be looked back over.
+func (l *lookback) load(ctx context.Context, p program) ([]past, error) {
+	last, err := l.check()
+	if err != nil {
+		return nil, err
+	}
+	var told []evaluate.Incident
+	if l.incidents != "" {
+		if told, err = readIncidents(l.incidents, p, timeUnits[l.unit]); err != nil {
+			return nil, err
+		}
+	}
+	if l.query.given() {
+		return l.fromServer(ctx, p, last, told)
+	}
+	all := make([]past, len(l.files))
+	for i, f := range l.files {
+		if all[i], err = l.fromFile(p, f, last, told); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// fromFile reads the last part of a file, and before it what fits learn from.
+func (l *lookback) fromFile(p program, name string, last registry.Duration, told []evaluate.Incident) (past, error) {
+	options := csvOptions{unit: timeUnits[l.unit], values: l.values, step: detect.DefaultWalk().Step.Milliseconds()}
+	t, err := readFile(name, p.stdin, options)
+	if err != nil {
+		return past{}, err
+	}
+	if len(t.columns) != 1 {
+		return past{}, badInputf("%s: got %d value columns (%s), want one: pick it with --value", name, len(t.columns), strings.Join(t.columns, ", "))
+	}
+	step := l.step
+	if step == "auto" {
+		if ms := medianSpacing(t); ms >= 1000 && ms <= 86_400_000 {
+			step = spell(ms)
+		} else if ms != 0 {
+			return past{}, badInputf("%s: the rows are %s apart (median), want 1s to 1d: give --step", name, spell(ms))
+		} else {
+			step = detect.DefaultWalk().Step.String()
+		}
+	}
+	judge, err := l.at(step)
+	if err != nil {
+		return past{}, err
+	}
+	laid, err := lay(t, judge.Walk.Step.Milliseconds())
+	if err != nil {
+		return past{}, err
+	}
+	s := laid.set.Members[0]
+	s.Labels = series.FromMap(map[string]string{"file": name})
+	to := s.Grid.End() - s.Grid.Step
+	if l.query.to != "now" {
+		if to, err = parseMoment("--to", l.query.to, time.Now()); err != nil {
+			return past{}, err
+		}
+	}
+	out := past{name: name, judge: judge, Case: evaluate.Case{Series: s, From: max(s.Grid.Start, to-last.Milliseconds()+s.Grid.Step), To: to, Incidents: told}}
+	if l.label != "" {
+		if name == "-" {
+			return past{}, badInputf("--label: got %q with standard input, which can be read once: want a file", l.label)
+		}
+		options.values = []string{l.label}
+		marks, err := readFile(name, p.stdin, options)
+		if err != nil {
+			return past{}, err
+		}
+		marked, err := lay(marks, judge.Walk.Step.Milliseconds())
+		if err != nil {
+			return past{}, err
+		}
+		out.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.Incidents(marked.set.Members[0])...)
+	}
+	out.zone, err = judge.Walk.Location()
+	return out, err
+}
+
+// fromServer asks for the samples of an expression, and for those of the one that says what was abnormal.
+func (l *lookback) fromServer(ctx context.Context, p program, last registry.Duration, told []evaluate.Incident) ([]past, error) {
+	now := time.Now()
+	to, err := parseMoment("--to", l.query.to, now)
+	if err != nil {
+		return nil, err
+	}
+	step := l.step
+	if step == "auto" {
+		step = detect.DefaultWalk().Step.String()
+	}
+	judge, err := l.at(step)
+	if err != nil {
+		return nil, err
+	}
+	zone, err := judge.Walk.Location()
+	if err != nil {
+		return nil, err
+	}
+	from := to - last.Milliseconds() + judge.Walk.Step.Milliseconds()
+	client, err := l.query.http.client(l.query.url)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	ask := func(flag, expr string, grid series.Grid) (series.Set, error) {
+		answer, err := client.Range(ctx, expr, grid)
+		var failed *prom.Error
+		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
+			return series.Set{}, badInputf("%s: %w", flag, err)
+		}
+		if err == nil && !l.quiet {
+			for _, w := range answer.Warnings {
+				p.note(w)
+			}
+			for _, n := range answer.Notices {
+				p.note(n.Text)
+			}
+		}
+		return answer.Set, err
+	}
+	grid := judge.Walk.Fetch(from, to, judge.Policy)
+	set, err := ask("--query", l.query.expr, grid)
+	if err != nil {
+		return nil, err
+	}
+	if len(set.Members) == 0 {
+		return nil, badInputf("--query: %s: the answer holds no series from %s to %s", l.query.expr, clock(grid.Start), clock(to))
+	}
+	var bad []series.Series
+	if l.bad != "" {
+		marks, err := ask("--incidents.query", l.bad, series.GridOver(from, to, judge.Walk.Step.Milliseconds()))
+		if err != nil {
+			return nil, err
+		}
+		bad = marks.Members
+	}
+	known, _ := client.History(ctx, now.UnixMilli()) // a proxy may let queries through and nothing else
+	judge.HistoryStart = known.Start(now.UnixMilli())
+	judge.Fits = detect.NewFits(fitBytes)
+	var all []past
+	for _, s := range set.Members {
+		if s.Between(from, to+1).Present() == 0 {
+			continue // it ended before
+		}
+		c := evaluate.Case{Series: s, From: from, To: to, Incidents: told}
+		if l.bad != "" {
+			c.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.IncidentsOf(s.Labels, bad)...)
+		}
+		all = append(all, past{name: s.Labels.String(), Case: c, judge: judge, zone: zone})
+	}
+	return all, nil
+}
+
+// fitBytes is the memory for models that a run keeps: a search fits the same windows again and again.
+const fitBytes = 256 << 20
+
+// readIncidents reads rows of from,to: times as in other files.
+func readIncidents(name string, p program, u unit) ([]evaluate.Incident, error) {
+	in := p.stdin
+	if name != standardInput {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, badInputf("--incidents: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	reader := csv.NewReader(in)
+	reader.FieldsPerRecord = -1
+	rows, err := reader.ReadAll()
+	if err != nil {
+		return nil, badInputf("--incidents: %s: %w", name, err)
+	}
+	out := []evaluate.Incident{}
+	for i, row := range rows {
+		if len(row) < 2 {
+			return nil, badInputf("%s:%d: got %d columns, want from,to", name, i+1, len(row))
+		}
+		from, ok1 := parseTime([]byte(strings.TrimSpace(row[0])), u)
+		to, ok2 := parseTime([]byte(strings.TrimSpace(row[1])), u)
+		switch {
+		case i == 0 && !ok1 && !ok2: // a header
+		case !ok1 || !ok2:
+			return nil, badInputf("%s:%d: got %q, want two times: seconds since 1970 or RFC 3339", name, i+1, clip(strings.Join(row, ",")))
+		case to < from:
+			return nil, badInputf("%s:%d: the incident ends at %s, before it begins at %s", name, i+1, row[1], row[0])
+		default:
+			out = append(out, evaluate.Incident{From: from, To: to})
+		}
+	}
+	return out, nil
+}
+
+// byJudge calls do for each step among the inputs, with the indices of those that have it: files may differ in it.
+func byJudge(all []past, do func(judge detect.Judge, index []int) error) error {
+	var steps []registry.Duration
+	index := map[registry.Duration][]int{}
+	for i, c := range all {
+		if index[c.judge.Walk.Step] == nil {
+			steps = append(steps, c.judge.Walk.Step)
+		}
+		index[c.judge.Walk.Step] = append(index[c.judge.Walk.Step], i)
+	}
+	for _, step := range steps {
+		if err := do(all[index[step][0]].judge, index[step]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func casesOf(all []past, index []int) []evaluate.Case {
+	cases := make([]evaluate.Case, len(index))
+	for k, i := range index {
+		cases[k] = all[i].Case
+	}
+	return cases
+}
+
+// reporter returns a function that tells on standard error how far the work is, at most every progressAfter.
+func (p program) reporter(quiet bool, key string) func(done, of int) {
+	if quiet {
+		return nil
+	}
+	var mu sync.Mutex
+	told := time.Now()
+	return func(done, of int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(told) >= progressAfter && done < of {
+			told = now
+			p.note(p.text(key, "done", strconv.Itoa(done), "of", strconv.Itoa(of)))
+		}
+	}
+}
+
+// parseRate reads "2/week", "0.5/day" or "2", which is a week.
+func parseRate(flag, s string) (float64, error) {
+	text, unit, given := strings.Cut(s, "/")
+	x, err := strconv.ParseFloat(text, 64)
+	perWeek := map[string]float64{"week": 1, "day": 7, "month": 12.0 / 52.1775, "": 1}
+	factor, known := perWeek[unit]
+	if err != nil || !(x >= 0) || x > 1e6 || !known || given && unit == "" {
+		return 0, badInputf("%s: got %q, want a number of episodes like 2/week, 0.5/day or 1/month", flag, s)
+	}
+	return x * factor, nil
+}

@@ -1,0 +1,228 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// weekMillis is what episodes are counted in.
+const weekMillis = 7 * 24 * 60 * 60 * 1000
+
+// Replay runs a detector and a policy again over the past, through the code that judges live: what it says of a sample is what the scorer would have published, provided
+// that the history was the same then. Safe for concurrent use.
+type Replay struct {
+	// Judge is the detector with its options, walk and policy.
+	Judge detect.Judge
+	// Workers replay so many series at once; 0: as many as there are processors.
+	Workers int
+	// Progress is told how many series are done, one call at a time; nil: nobody.
+	Progress func(done, of int)
+}
+
+// Case is one series to replay.
+type Case struct {
+	// Series must cover Walk.Fetch of the judge; what it lacks counts as gaps.
+	Series series.Series
+	// From and To bound the replayed time, both ends included, Unix milliseconds.
+	From, To int64
+	// Incidents are what is known to have been abnormal; nil: nothing is known, which is not the same as none.
+	Incidents []Incident
+}
+
+// Replayed is what a replay found in one series.
+type Replayed struct {
+	// Verdicts is what was said of each sample of [From, To].
+	Verdicts detect.Verdicts
+	// Episodes are those confirmed in [From, To]: an alert each, in order.
+	Episodes []Raised
+	// Weeks counts them by week: seven days each, back from To; the first may be shorter.
+	Weeks []Week
+	// Judged is how many samples had a verdict, and Exposure how many weeks they make.
+	Judged   int
+	Exposure float64
+	// Incidents are the known ones that overlap what was judged, in order; nil where none are known.
+	Incidents []Found
+}
+
+// Raised is one episode and whether it was right.
+type Raised struct {
+	detect.Episode
+	// Known is set when incidents are known for the series, and Hit when the episode overlaps one.
+	Known, Hit bool
+}
+
+// Found is one incident and the first episode that told of it.
+type Found struct {
+	Incident
+	Hit bool
+	// Delay is the time from the beginning of the incident to the confirmation, milliseconds; negative when the alert came first. Only with Hit.
+	Delay int64
+}
+
+// Week is a stretch of at most seven days.
+type Week struct {
+	// From is the first and To the last time in it.
+	From, To int64
+	// Episodes were confirmed in it, False of them overlap no known incident.
+	Episodes, False int
+	// Exposure is the share of a week that had verdicts.
+	Exposure float64
+}
+
+// False is how many episodes overlap no known incident.
+func (r Replayed) False() int {
+	n := 0
+	for _, e := range r.Episodes {
+		if !e.Hit {
+			n++
+		}
+	}
+	return n
+}
+
+// PerWeek is the number of false episodes a week of judged samples, NaN when none was judged.
+func (r Replayed) PerWeek() float64 {
+	if r.Judged == 0 {
+		return math.NaN()
+	}
+	return float64(r.False()) / r.Exposure
+}
+
+// Case replays one series.
+func (r Replay) Case(ctx context.Context, c Case) (Replayed, error) {
+	v, err := r.Judge.Series(ctx, c.Series, c.From, c.To)
+	if err != nil {
+		return Replayed{}, err
+	}
+	out := Replayed{Verdicts: v}
+	g := v.Series.Grid
+	for _, x := range v.Score {
+		if x == x {
+			out.Judged++
+		}
+	}
+	out.Exposure = float64(out.Judged) * float64(g.Step) / weekMillis
+	for _, e := range v.Episodes {
+		if e.Confirmed >= g.Start && e.Confirmed < g.End() {
+			out.Episodes = append(out.Episodes, Raised{Episode: e, Known: c.Incidents != nil})
+		}
+	}
+	r.compare(&out, c.Incidents)
+	out.weeks()
+	return out, nil
+}
+
+// compare finds which episode tells of which incident. An episode takes up to m samples to be confirmed, so that it may begin so much after a short incident has ended.
+func (r Replay) compare(out *Replayed, incidents []Incident) {
+	g := out.Verdicts.Series.Grid
+	slack := int64(r.Judge.Policy.M-1) * g.Step
+	for _, inc := range incidents {
+		i, j := g.Clamp(inc.From, inc.To+1)
+		judged := slices.ContainsFunc(out.Verdicts.Score[i:j], func(x float64) bool { return x == x })
+		f := Found{Incident: inc}
+		for k := range out.Episodes {
+			e := &out.Episodes[k]
+			end := e.Ended
+			if end == 0 {
+				end = g.End()
+			}
+			if e.Began > inc.To+slack || end <= inc.From {
+				continue
+			}
+			e.Hit = true
+			if !f.Hit {
+				f.Hit, f.Delay = true, e.Confirmed-inc.From
+			}
+		}
+		if judged || f.Hit {
+			out.Incidents = append(out.Incidents, f)
+		}
+	}
+}
+
+// weeks counts the episodes by week.
+func (r *Replayed) weeks() {
+	g := r.Verdicts.Series.Grid
+	if g.N == 0 {
+		return
+	}
+	n := int((int64(g.N)*g.Step + weekMillis - 1) / weekMillis)
+	r.Weeks = make([]Week, n)
+	for k := range r.Weeks {
+		w := &r.Weeks[k]
+		w.From, w.To = max(g.Start, g.End()-int64(n-k)*weekMillis), g.End()-int64(n-1-k)*weekMillis-g.Step
+		i, j := g.Clamp(w.From, w.To+1)
+		judged := 0
+		for _, x := range r.Verdicts.Score[i:j] {
+			if x == x {
+				judged++
+			}
+		}
+		w.Exposure = float64(judged) * float64(g.Step) / weekMillis
+		for _, e := range r.Episodes {
+			if e.Confirmed >= w.From && e.Confirmed <= w.To {
+				w.Episodes++
+				if !e.Hit {
+					w.False++
+				}
+			}
+		}
+	}
+}
+
+// All replays many series at once and hands each to keep, in no order and from several goroutines, with its index. The first error ends it.
+func (r Replay) All(ctx context.Context, all []Case, keep func(i int, r Replayed)) error {
+	return parallel(ctx, r.Workers, len(all), r.Progress, func(ctx context.Context, i int) error {
+		one, err := r.Case(ctx, all[i])
+		if err != nil {
+			return fmt.Errorf("replay %s: %w", all[i].Series.Labels, err)
+		}
+		keep(i, one)
+		return nil
+	})
+}
+
+// parallel calls do for 0…n−1 from several goroutines until all are done or one fails.
+func parallel(ctx context.Context, workers, n int, progress func(done, of int), do func(ctx context.Context, i int) error) error {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		next atomic.Int64
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		done int
+	)
+	for range min(workers, n) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= n || ctx.Err() != nil {
+					return
+				}
+				if err := do(ctx, i); err != nil {
+					cancel(err)
+					return
+				}
+				mu.Lock()
+				done++
+				if progress != nil {
+					progress(done, n)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}

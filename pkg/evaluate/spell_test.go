@@ -1,0 +1,43 @@
+package evaluate
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/registry"
+)
+
+// What is printed holds what differs from the defaults and nothing else. That the scorer and the data source read it is tested there.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	j := judgeOf(t, "seasonal")
+	var err error
+	if j, err = withBudget(j, 0.25); err != nil {
+		t.Fatal(err)
+	}
+	j.Policy.N, j.Policy.M = 5, 8
+	j.Walk.Train = 14 * registry.Day
+	rule, err := RuleText("a \"b\"", `rate(x{a="b"}[5m]) > 0`, j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `rules:
+  - name: "a \"b\""
+    expr: "rate(x{a=\"b\"}[5m]) > 0"
+    detector: "seasonal"
+    params: {"budget":0.25}
+    policy: {"m":8,"n":5}
+    train: "14d"
+`
+	if rule != want {
+		t.Errorf("got\n%s\nwant\n%s", rule, want)
+	}
+	query, err := QueryText("x > 0", judgeOf(t, "mad"))
+	if err != nil || query != `{"expr":"x > 0","detector":"mad"}` || !json.Valid([]byte(query)) {
+		t.Errorf("got %s, %v", query, err)
+	}
+	if _, err := RuleText("a", "x", detect.Judge{Name: "nope"}); err == nil {
+		t.Error("an unknown detector was written")
+	}
+}
