@@ -4,13 +4,43 @@ import (
 	"math"
 	"slices"
 
+	"gonum.org/v1/gonum/stat/distuv"
+
 	"github.com/foreshock/foreshock/pkg/robust"
+	"github.com/foreshock/foreshock/pkg/wire"
 )
 
 // threshold turns raw scores into levels: level = max(0, raw − Middle) / (Theta − Middle).
 type threshold struct {
 	// middle is the median raw score, theta the raw score of an anomaly.
 	middle, theta float64
+	// promise is what theta was chosen for.
+	promise Calibration
+}
+
+// Calibration is what a threshold promises: the false episodes a week that it is expected to let through. As a mean over many series it holds within a factor of two while
+// they stay what they were; of one series no more is known than the interval.
+type Calibration struct {
+	// Budget is the expected number a week, Low and High are the ends of the 90 % interval for this series: what the episodes of a week or two can tell of a rate.
+	Budget, Low, High float64
+}
+
+// promised returns the interval of a rate of which allowed·weeks episodes were seen in so many weeks: the quantiles of the gamma distribution with Jeffreys' prior.
+// Source: Brown, Cai and DasGupta, Interval estimation in exponential families, Statistica Sinica 13, 2003.
+func promised(allowed, weeks float64) Calibration {
+	d := distuv.Gamma{Alpha: allowed*weeks + 0.5, Beta: weeks}
+	return Calibration{Budget: allowed, Low: d.Quantile(0.05), High: d.Quantile(0.95)}
+}
+
+// Calibration returns what the threshold promises.
+func (t threshold) Calibration() Calibration { return t.promise }
+
+func (t threshold) write(w wire.Writer) wire.Writer {
+	return w.Floats(t.middle, t.theta, t.promise.Budget, t.promise.Low, t.promise.High)
+}
+
+func readThreshold(r *wire.Reader) threshold {
+	return threshold{middle: r.Float(), theta: r.Float(), promise: Calibration{Budget: r.Float(), Low: r.Float(), High: r.Float()}}
 }
 
 // level returns the level of a raw score ≥ 0; NaN stays NaN.
@@ -50,6 +80,7 @@ func calibrate(held []float64, step int64, train Train, budget float64) threshol
 	}
 	t := threshold{middle: robust.Median(raw, nil)}
 	weeks := float64(len(raw)) * float64(step) / weekMillis
+	t.promise = promised(budget, weeks)
 	gap := max(1, int(clusterGapMillis/step))
 	peaks := clusters(confirmed(raw, max(1, train.N), max(1, train.M)), gap)
 	t.theta = max(tail(peaks, budget*weeks)*(1+tie), t.middle+leastMargin)

@@ -88,3 +88,19 @@ func TestTail(t *testing.T) {
 		t.Errorf("two peaks: %v", got)
 	}
 }
+
+// The promise of a series is a wide interval, and narrows with the number of episodes: with ten expected, half to twice as many.
+func TestPromise(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ allowed, weeks, low, high float64 }{
+		// scipy.stats.gamma.ppf([.05, .95], allowed*weeks + .5, scale=1/weeks)
+		{1, 1, 0.1759, 3.9074},
+		{1, 2, 0.2864, 2.7676},
+		{10, 1, 5.7957, 16.3353},
+	} {
+		got := promised(c.allowed, c.weeks)
+		if math.Abs(got.Low-c.low) > 1e-3 || math.Abs(got.High-c.high) > 1e-3 || got.Budget != c.allowed {
+			t.Errorf("%v a week over %v weeks: %+v, want [%v, %v]", c.allowed, c.weeks, got, c.low, c.high)
+		}
+	}
+}

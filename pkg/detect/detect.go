@@ -66,6 +66,12 @@ type Contexter interface {
 	Context(step int64) int
 }
 
+// Calibrated is implemented by models whose scale follows from a noise budget.
+type Calibrated interface {
+	// Calibration returns what score 1 promises.
+	Calibration() Calibration
+}
+
 // Reviewer is implemented by detectors that judge a whole series better when they may look at later samples too. What it says is for investigation, never a verdict.
 type Reviewer interface {
 	// Review returns one raw score per sample, 0 or more, higher is more abnormal, NaN for gaps. Scores are comparable within the series only.

@@ -42,6 +42,8 @@ type Verdicts struct {
 	Episodes []Episode
 	// Notices count the samples that could not be judged, by reason.
 	Notices []Notice
+	// Calibration is what the newest fit promises of false episodes; zero where there is none.
+	Calibration Calibration
 }
 
 // Notice tells of samples in one state.
@@ -83,6 +85,7 @@ func (j Judge) Against(ctx context.Context, past, s series.Series, from, to int6
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
 	all := newVerdicts(w.window, w.r)
+	all.Calibration = w.promise
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
 	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), &all)
 	slices.SortStableFunc(all.Episodes, func(a, b Episode) int { return cmp.Compare(a.Began, b.Began) })
@@ -169,6 +172,8 @@ type walker struct {
 	loc    *time.Location
 	window series.Series
 	r      Result
+	// promise is that of the newest fit.
+	promise Calibration
 }
 
 func (w *walker) score() error {
@@ -244,6 +249,9 @@ func (w *walker) from(a, from, end int64) error {
 	r, err := model.Score(part, before)
 	if err != nil {
 		return fmt.Errorf("score from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+	}
+	if c, ok := model.(Calibrated); ok {
+		w.promise = c.Calibration()
 	}
 	markShifted(part.Values[before:], r, recent)
 	markFlat(part.Values[before:], r, step, train.Values)

@@ -170,11 +170,11 @@ func (m *measured) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write what is expected: %w", err)
 	}
-	return m.own.write(written(shapeMeasured).Floats(m.middle, m.theta).Bytes(base)), nil
+	return m.own.write(m.threshold.write(written(shapeMeasured)).Bytes(base)), nil
 }
 
 func readMeasured(r *wire.Reader, own func(*wire.Reader) measure) (Model, error) {
-	m := &measured{threshold: threshold{middle: r.Float(), theta: r.Float()}}
+	m := &measured{threshold: readThreshold(r)}
 	var err error
 	if m.expected, err = baseline.Unmarshal(r.Bytes()); err != nil {
 		return nil, err

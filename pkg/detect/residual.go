@@ -63,7 +63,7 @@ func (m *residual) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the baseline: %w", err)
 	}
-	return written(shapeResidual).Floats(m.middle, m.theta).Bytes(base), nil
+	return m.threshold.write(written(shapeResidual)).Bytes(base), nil
 }
 
 // constant is the model of a window that held one value. A sample with that value is in state Constant; another one is abnormal by its relative distance, since

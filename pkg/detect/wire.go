@@ -25,7 +25,7 @@ func readModel(data []byte, measure func(*wire.Reader) measure) (Model, error) {
 	case shape == shapeConstant:
 		m = constant{r.Float()}
 	case shape == shapeResidual:
-		t := threshold{middle: r.Float(), theta: r.Float()}
+		t := readThreshold(r)
 		var base baseline.Model
 		if base, err = baseline.Unmarshal(r.Bytes()); err == nil {
 			m = &residual{baseline: base, threshold: t}
