@@ -1,0 +1,27 @@
+package detect
+
+import "testing"
+
+// BenchmarkKMeans does what the peers "k-means, score" and "k-means, fit and score" do, with the same numbers of windows, shapes and rounds.
+func BenchmarkKMeans(b *testing.B) {
+	const w = 60
+	x := peerWave(20_000)
+	m := &shapes{each: true}
+	all := drawWindows([][2]int{{0, len(x)}}, w, len(x), nil)
+	rng := seeded(fixtures()[0].s)
+	m.known = cluster(m.points(x, all, w), w, 10, 100, rng)
+	b.Run("score", func(b *testing.B) {
+		for b.Loop() {
+			m.distances(x)
+		}
+		b.ReportMetric(float64(b.N*len(all))/b.Elapsed().Seconds(), "windows/s")
+	})
+	b.Run("fit and score", func(b *testing.B) {
+		for b.Loop() {
+			m := &shapes{each: true}
+			m.known = cluster(m.points(x, all, w), w, 10, 100, rng)
+			m.distances(x)
+		}
+		b.ReportMetric(float64(b.N*len(all))/b.Elapsed().Seconds(), "windows/s")
+	})
+}
