@@ -172,6 +172,7 @@ func (o *outcome) stats() []data.QueryStat {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	return []data.QueryStat{
 		stat("series", float64(len(o.judged)), ""),
+		stat("false", expectedFalse(o.judged), ""),
 		stat("judged", float64(len(o.judged)*o.shown.N), "short"),
 		stat("fetched", float64(fetched), "short"),
 		stat("fits", float64(o.fits.Misses), ""),
@@ -179,6 +180,15 @@ func (o *outcome) stats() []data.QueryStat {
 		stat("asking", ms(o.asking), "ms"),
 		stat("judging", ms(o.judging), "ms"),
 	}
+}
+
+// expectedFalse is how many false episodes a week the thresholds of all series together are expected to let through.
+func expectedFalse(all []judged) float64 {
+	sum := 0.0
+	for _, j := range all {
+		sum += j.promise.Budget
+	}
+	return sum
 }
 
 // promNotice returns what a notice of the client says in the query's language; one that the catalogue does not know says it in English.

@@ -40,6 +40,7 @@ type judged struct {
 	labels   series.Labels
 	episodes []detect.Episode
 	notices  []detect.Notice
+	promise  detect.Calibration
 	frame    *data.Frame // of the outputs series and latest; nil when there is none
 }
 
@@ -121,7 +122,7 @@ func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Se
 			if err != nil {
 				return fmt.Errorf("detector %s: %w", o.query.Detector, err)
 			}
-			kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices}
+			kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration}
 			switch o.query.Output {
 			case outputSeries:
 				kept.frame = o.seriesFrame(kept.name, v, lookOf(o.request.RefID, i, len(members)))

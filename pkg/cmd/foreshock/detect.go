@@ -269,6 +269,9 @@ func (d *detectCommand) outcome(t *table, h head, found *lookup) {
 		line += p2(d.text("review"))
 	}
 	d.note(line)
+	if p := found.promise; p.Budget > 0 && !d.fitting.review() {
+		d.note(d.text("promise", "budget", detect.Format(p.Budget), "low", detect.Format(p.Low), "high", detect.Format(p.High)))
+	}
 }
 
 func (d *detectCommand) draw(o output, h head, v detect.Verdicts) error {

@@ -135,6 +135,7 @@ type lookup struct {
 	held     []detect.Verdicts
 	episodes []detect.Episode
 	states   map[detect.State]int
+	promise  detect.Calibration
 	merged   int // rows whose place another row has
 }
 
@@ -166,6 +167,9 @@ func (l *lookup) take() (bool, error) {
 		l.held = l.held[:0]
 	}
 	l.held = append(l.held, v)
+	if v.Calibration != (detect.Calibration{}) {
+		l.promise = v.Calibration
+	}
 	for _, e := range v.Episodes {
 		l.tell(e)
 	}
