@@ -28,7 +28,12 @@ import (
 
 // Measures are the figures of one series, or their mean over several. All lie in 0 to 1, NaN without a labelled sample.
 type Measures struct {
-	VUSPR, VUSROC, AUCPR, AUCROC, F1 float64
+	VUSPR  float64 `json:"vus_pr"`
+	VUSROC float64 `json:"vus_roc"`
+	AUCPR  float64 `json:"auc_pr"`
+	AUCROC float64 `json:"auc_roc"`
+	// F1 is that of single samples at the threshold that is best for the series.
+	F1 float64 `json:"f1"`
 }
 
 // Measure computes all measures of one score per sample. NaN counts as 0. The slices must be of one length.

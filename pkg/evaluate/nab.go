@@ -55,6 +55,9 @@ func loadNAB(dir string, l layout, limit int) (Set, error) {
 		if !ok || m.Rows != len(one.Values) {
 			return Set{}, fmt.Errorf("%s/windows.json: %s: got %d rows, want %d", dir, name, m.Rows, len(one.Values))
 		}
+		if limit > 0 && len(m.Windows) == 0 {
+			continue
+		}
 		for _, w := range m.Windows {
 			one.Events = append(one.Events, Range{w[0], w[1]})
 		}

@@ -56,7 +56,7 @@ func TestNABOfPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		detector                string
+		detector               string
 		standard, lowFP, lowFN float64
 	}{
 		{"ARTime", 75.25, 65.27, 81.23},

@@ -95,7 +95,7 @@ func Sets() []string {
 
 // Load reads a set from dir/<name>, as the reference scorer does: for the KPI sets the second half of each series (the first is Past), series up to 160,000 samples,
 // without those that have no anomaly, in the order of a fixed shuffle, at most limit of them (0: as many as the published table has). NAB always has all its files,
-// since its score is one over all; a limit takes the first in alphabetical order. It returns an error that wraps ErrNoData when the directory or a file is missing.
+// since its score is one over all; a limit takes the first in alphabetical order that have a window. It returns an error that wraps ErrNoData when the directory or a file is missing.
 func Load(dir, name string, limit int) (Set, error) {
 	for _, l := range layouts {
 		if l.name == name {

@@ -1,4 +1,4 @@
-// Command foreshock is Foreshock from a shell: it judges files and PromQL ranges, lists the detectors, runs the scorer and checks its file.
+// Command foreshock is Foreshock from a shell: it judges files and PromQL ranges, lists the detectors and measures them against labels, runs the scorer and checks its file.
 //
 //	foreshock detect requests.csv > verdicts.csv
 //	foreshock detect --prometheus.url http://localhost:9090 --query 'sum(rate(http_requests_total[5m]))' --plot requests.png
@@ -55,7 +55,9 @@ func (p program) application() (*kingpin.Application, map[string]command) {
 	app.VersionFlag.Short('V')
 	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
 	commands := map[string]command{}
-	for _, add := range []func(*kingpin.Application) (string, command){p.addDetect, p.addReplay, p.addDetectors, p.addScore, p.addCheck} {
+	for _, add := range []func(*kingpin.Application) (string, command){
+		p.addDetect, p.addReplay, p.addDetectors, p.addEvaluate, p.addScore, p.addCheck,
+	} {
 		name, do := add(app)
 		commands[name] = do
 	}

@@ -1,0 +1,162 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// The protocols.
+const (
+	// All fits on the whole judged part and may look at later samples: Judge.Review. It is how public leaderboards measure.
+	All = "all"
+	// Live is what an alert would have said: anchored fits on the past, the published training half as history, 0 in warm-up.
+	Live = "live"
+)
+
+// Judging is how detectors are run.
+type Judging struct {
+	Protocol string
+	// Walk is used as it is but for its step, which is that of each series. Defaults that are no multiple of the step are rounded up.
+	Walk   detect.Walk
+	Policy detect.Policy
+}
+
+// Outcome is what a detector said about the judged rows of one series.
+type Outcome struct {
+	// Level is one score per row and Onset the highest score at the row that confirms an episode; 0 where there is no verdict.
+	Level, Onset []float64
+	Streamed
+	Took time.Duration
+	// Refused is set when the detector found too little to learn from; all its scores are then 0.
+	Refused bool
+}
+
+// judge returns the judge of a series of that step.
+func (j Judging) judge(name string, d detect.Detector, step int64) detect.Judge {
+	w, s := j.Walk, registry.Duration(step)*registry.Duration(time.Millisecond)
+	w.Step = s
+	w.Train = (w.Train + s - 1) / s * s
+	w.Refit = (w.Refit + s - 1) / s * s
+	p := j.Policy
+	p.Horizon = max(p.Horizon, registry.Duration(p.M+p.Recover)*s)
+	return detect.Judge{Name: name, Detector: d, Walk: w, Policy: p}
+}
+
+// Univariate judges a series by a detector.
+func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector, l Labelled) (Outcome, error) {
+	laid := l.Lay(j.Protocol == Live)
+	judge := j.judge(name, d, l.Step)
+	var v detect.Verdicts
+	var err error
+	done := stopwatch()
+	if j.Protocol == Live {
+		v, err = judge.Series(ctx, laid.Series, laid.Series.Grid.At(laid.First), laid.Series.Grid.At(laid.Series.Grid.N-1))
+	} else {
+		v, err = judge.Review(laid.Series, 0)
+	}
+	o := Outcome{Took: done()}
+	if errors.Is(err, detect.ErrTooShort) {
+		n := len(l.Values)
+		o.Level, o.Onset, o.Refused = make([]float64, n), make([]float64, n), true
+		o.Streamed = Stream(l.windows(), nil, 0, 0)
+		return o, nil
+	}
+	if err != nil {
+		return Outcome{}, fmt.Errorf("%s: %s/%s: %w", name, l.Set, l.Name, err)
+	}
+	laid = laid.from(v.Series)
+	o.Level, o.Onset = laid.Rows(v.Score), laid.Rows(v.Onset)
+	o.Streamed = streamed(l.windows(), v, l.Step)
+	return o, nil
+}
+
+// from makes the places count from the beginning of the verdicts.
+func (l Laid) from(s series.Series) Laid {
+	shift := int((s.Grid.Start - l.Series.Grid.Start) / s.Grid.Step)
+	out := Laid{Series: s, Place: make([]int, len(l.Place)), Merged: l.Merged}
+	for i, k := range l.Place {
+		out.Place[i] = k - shift
+	}
+	return out
+}
+
+func streamed(events []Window, v detect.Verdicts, step int64) Streamed {
+	alarms := make([]Alarm, len(v.Episodes))
+	for i, e := range v.Episodes {
+		alarms[i] = Alarm{e.Confirmed, e.Ended}
+		if e.Ended == 0 {
+			alarms[i].Until = v.Series.Grid.End()
+		}
+	}
+	judged := 0
+	for i, st := range v.State {
+		if st == detect.OK || st == detect.Shifted || st == detect.Constant && v.Score[i] != v.Score[i] {
+			judged++
+		}
+	}
+	return Stream(events, alarms, allowedSamples*step, float64(judged)*float64(step)/week)
+}
+
+// review makes a detector of a score that needs no model, so that floors get levels and episodes like everyone else.
+type review struct {
+	score func(values []float64) []float64
+	l     Labelled
+}
+
+func (review) Validate() error { return nil }
+
+func (review) Catches() detect.Kinds { return 0 }
+
+func (review) Fit(detect.Train) (detect.Model, error) {
+	return nil, fmt.Errorf("a floor has no model")
+}
+
+// Review scores the rows and puts the scores on the grid.
+func (r review) Review(s series.Series, _ *time.Location) ([]float64, error) {
+	out := series.New(s.Labels, s.Grid).Values
+	laid := r.l.Lay(false)
+	for i, x := range r.score(r.l.Values) {
+		if !laid.Merged[i] {
+			out[laid.Place[i]] = x
+		}
+	}
+	return out, nil
+}
+
+// Floor judges a series by a floor. It is causal and needs no history, so that it is the same under both protocols; its threshold for episodes is calibrated on what it judges.
+func (j Judging) Floor(f Floor, l Labelled) (Outcome, error) {
+	done := stopwatch()
+	raw := f.Score(l.Values)
+	took := done()
+	o, err := Judging{All, j.Walk, j.Policy}.Univariate(context.Background(), f.Name, review{func([]float64) []float64 { return raw }, l}, l)
+	o.Level, o.Took = raw, took
+	return o, err
+}
+
+// FloorOfVectors judges an entity by a floor.
+func (j Judging) FloorOfVectors(f Floor, v Vectors) (Outcome, error) {
+	done := stopwatch()
+	raw := f.overVectors(v)
+	took := done()
+	o, err := j.Floor(Floor{Name: f.Name, Score: func([]float64) []float64 { return raw }}, v.rows())
+	o.Took = took
+	return o, err
+}
+
+// rows is the test part without its values, for what only looks at rows: the scores of an entity are one per row like those of a series. Values are the first channel's.
+func (v Vectors) rows() Labelled {
+	l := Labelled{Set: v.Set, Name: v.Name, Label: v.Label, Events: v.Events, Step: v.Step, Buffer: v.Buffer, Values: make([]float64, len(v.Test)), Times: make([]int64, len(v.Test))}
+	for i, row := range v.Test {
+		l.Values[i], l.Times[i] = row[0], v.at(len(v.Train)+i)
+	}
+	return l
+}
+
+// at is the time of a row, counted from the first of the train part.
+func (v Vectors) at(row int) int64 { return series.Floor(from, v.Step) + int64(row)*v.Step }
