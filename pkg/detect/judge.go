@@ -266,9 +266,11 @@ func (w *walker) from(a, from, end int64) error {
 func (w *walker) counter(a int64, part series.Series, before int) (train, grown series.Series, restore func(Result)) {
 	start := min(a-w.Walk.Train.Milliseconds(), part.Grid.Start)
 	step := part.Grid.Step
-	whole, added, resets := unreset(cover(w.s, series.Grid{Start: start, Step: step, N: int((part.Grid.End() - start) / step)}))
+	grid := series.Grid{Start: start, Step: step, N: int((part.Grid.End() - start) / step)}
+	learnt, _, _ := unreset(cover(w.past, grid))
+	whole, added, resets := unreset(cover(w.s, grid))
 	first := int((part.Grid.Start-start)/step) + before
-	return whole.Between(a-w.Walk.Train.Milliseconds(), a), whole.Between(part.Grid.Start, part.Grid.End()), func(r Result) {
+	return learnt.Between(a-w.Walk.Train.Milliseconds(), a), whole.Between(part.Grid.Start, part.Grid.End()), func(r Result) {
 		for i := range resets {
 			resets[i] -= first
 		}
