@@ -14,6 +14,8 @@
 //		return distance(v.Train, v.Test), nil // one score per row of Test
 //	})
 //
+// Replay runs a detector and a policy again over the past, as they would have alarmed; Plan makes a table of detectors and sets.
+//
 // Point-adjusted F1 is not here: by it random scores win. The package reads files, and fetches nothing.
 package evaluate
 

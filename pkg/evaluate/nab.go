@@ -133,7 +133,7 @@ func NewNAB(files []Labelled, scores [][]float64) NAB {
 			n.rows = append(n.rows, r)
 		}
 		n.windows += len(file.Events)
-		n.weeks += float64(len(file.Values)-file.Probation) * float64(file.Step) / week
+		n.weeks += float64(len(file.Values)-file.Probation) * float64(file.Step) / weekMillis
 	}
 	slices.SortStableFunc(n.rows, func(a, b nabRow) int { return cmp.Compare(b.score, a.score) })
 	return n
@@ -293,6 +293,3 @@ func (n NAB) AtMost(p Profile, perWeek float64) (score, rate float64) {
 	}
 	return n.scaled(p, last.raw), float64(last.alarms) / n.weeks
 }
-
-// week in milliseconds.
-const week = 7 * 24 * 60 * 60 * 1000

@@ -62,9 +62,8 @@ func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector,
 	}
 	o := Outcome{Took: done()}
 	if errors.Is(err, detect.ErrTooShort) {
-		n := len(l.Values)
-		o.Level, o.Onset, o.Refused = make([]float64, n), make([]float64, n), true
-		o.Streamed = Stream(l.windows(), nil, 0, 0)
+		o = nothing(l)
+		o.Refused = true
 		return o, nil
 	}
 	if err != nil {
@@ -72,8 +71,14 @@ func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector,
 	}
 	laid = laid.from(v.Series)
 	o.Level, o.Onset = laid.Rows(v.Score), laid.Rows(v.Onset)
-	o.Streamed = streamed(l.windows(), v, l.Step)
+	o.Streamed = streamed(Replay{Judge: judge}.told(v, l.incidents()))
 	return o, nil
+}
+
+// nothing is the outcome of a series that was not judged: all its events are missed.
+func nothing(l Labelled) Outcome {
+	n := len(l.Values)
+	return Outcome{Level: make([]float64, n), Onset: make([]float64, n), Streamed: Streamed{Events: len(l.Events)}}
 }
 
 // from makes the places count from the beginning of the verdicts.
@@ -84,23 +89,6 @@ func (l Laid) from(s series.Series) Laid {
 		out.Place[i] = k - shift
 	}
 	return out
-}
-
-func streamed(events []Window, v detect.Verdicts, step int64) Streamed {
-	alarms := make([]Alarm, len(v.Episodes))
-	for i, e := range v.Episodes {
-		alarms[i] = Alarm{e.Confirmed, e.Ended}
-		if e.Ended == 0 {
-			alarms[i].Until = v.Series.Grid.End()
-		}
-	}
-	judged := 0
-	for i, st := range v.State {
-		if st == detect.OK || st == detect.Shifted || st == detect.Constant && v.Score[i] != v.Score[i] {
-			judged++
-		}
-	}
-	return Stream(events, alarms, allowedSamples*step, float64(judged)*float64(step)/week)
 }
 
 // review makes a detector of a score that needs no model, so that floors get levels and episodes like everyone else.

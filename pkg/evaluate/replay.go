@@ -102,6 +102,13 @@ func (r Replay) Case(ctx context.Context, c Case) (Replayed, error) {
 	if err != nil {
 		return Replayed{}, err
 	}
+	out := r.told(v, c.Incidents)
+	out.weeks()
+	return out, nil
+}
+
+// told counts what was judged, and which episodes tell of which incidents.
+func (r Replay) told(v detect.Verdicts, incidents []Incident) Replayed {
 	out := Replayed{Verdicts: v}
 	g := v.Series.Grid
 	for _, x := range v.Score {
@@ -112,12 +119,11 @@ func (r Replay) Case(ctx context.Context, c Case) (Replayed, error) {
 	out.Exposure = float64(out.Judged) * float64(g.Step) / weekMillis
 	for _, e := range v.Episodes {
 		if e.Confirmed >= g.Start && e.Confirmed < g.End() {
-			out.Episodes = append(out.Episodes, Raised{Episode: e, Known: c.Incidents != nil})
+			out.Episodes = append(out.Episodes, Raised{Episode: e, Known: incidents != nil})
 		}
 	}
-	r.compare(&out, c.Incidents)
-	out.weeks()
-	return out, nil
+	r.compare(&out, incidents)
+	return out
 }
 
 // compare finds which episode tells of which incident. An episode takes up to m samples to be confirmed, so that it may begin so much after a short incident has ended.

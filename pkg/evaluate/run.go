@@ -36,6 +36,8 @@ type Row struct {
 	// Files is how many series were judged, Samples how many rows they have.
 	Files   int `json:"files"`
 	Samples int `json:"samples"`
+	// Channels is how many series are one vector, 0 for single series.
+	Channels int `json:"channels,omitempty"`
 	// Measures are means over the labelled files.
 	Measures
 	Streaming
@@ -109,7 +111,7 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 	for s := range p.Sets {
 		set := &p.Sets[s]
 		add := func(name string, floor bool, n int, one func(i int) task) {
-			c := &cell{row: Row{Set: set.Name, Detector: name, Floor: floor, Files: n}, left: n, each: make([]File, n), onset: make([][]float64, n), streamed: make([]Streamed, n)}
+			c := &cell{row: Row{Set: set.Name, Detector: name, Floor: floor, Files: n, Channels: set.channels()}, left: n, each: make([]File, n), onset: make([][]float64, n), streamed: make([]Streamed, n)}
 			cells = append(cells, c)
 			for i := range n {
 				t := one(i)
@@ -150,6 +152,13 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 	return rows, nil
 }
 
+func (s *Set) channels() int {
+	if len(s.Vectors) == 0 {
+		return 0
+	}
+	return len(s.Vectors[0].Channels)
+}
+
 func (s *Set) series(i int) func() Labelled { return func() Labelled { return s.Series[i] } }
 
 func (p Plan) work(ctx context.Context, tasks []task) {
@@ -187,8 +196,7 @@ func (j task) do(ctx context.Context) (Outcome, File, error) {
 	l := j.rows()
 	out, err := j.run(ctx)
 	if err != nil {
-		n := len(l.Values)
-		out = Outcome{Level: make([]float64, n), Onset: make([]float64, n), Streamed: Stream(l.windows(), nil, 0, 0)}
+		out = nothing(l)
 	}
 	f := File{Name: l.Name, Samples: len(l.Values), Took: out.Took, Measures: Measure(l.Label, out.Level, l.Buffer)}
 	f.Skipped = f.VUSPR != f.VUSPR
@@ -230,7 +238,7 @@ func (c *cell) finish(set Set) {
 }
 
 func streaming(s Streamed) Streaming {
-	out := Streaming{DelaySeconds: s.Delay().Seconds(), Events: s.Events, Episodes: s.Alarms, Weeks: s.Weeks}
+	out := Streaming{DelaySeconds: s.Delay().Seconds(), Events: s.Events, Episodes: s.Episodes, Weeks: s.Weeks}
 	out.FalsePerWeek, out.FalsePerWeekRange[0], out.FalsePerWeekRange[1] = s.FalsePerWeek()
 	if x := s.Precision(); !math.IsNaN(x) {
 		out.EventPrecision = &x

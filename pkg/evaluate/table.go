@@ -66,18 +66,29 @@ type grid struct {
 }
 
 func tables(rows []Row) []grid {
-	var sets, names []string
+	var sets, names, single, joint []string
 	by := map[[2]string]Row{}
 	for _, r := range rows {
 		if !slices.Contains(sets, r.Set) {
 			sets = append(sets, r.Set)
+			if r.Channels > 1 {
+				joint = append(joint, r.Set)
+			} else {
+				single = append(single, r.Set)
+			}
 		}
 		if !slices.Contains(names, r.Detector) {
 			names = append(names, r.Detector)
 		}
 		by[[2]string{r.Set, r.Detector}] = r
 	}
-	out := []grid{overview(sets, names, by)}
+	var out []grid
+	if len(single) > 0 {
+		out = append(out, overview("VUS-PR", single, names, by))
+	}
+	if len(joint) > 0 {
+		out = append(out, overview("VUS-PR, several series as one vector", joint, names, by))
+	}
 	for _, s := range sets {
 		out = append(out, detail(s, names, by))
 	}
@@ -85,8 +96,8 @@ func tables(rows []Row) []grid {
 }
 
 // overview is VUS-PR by detector and set; the best of each column is bold.
-func overview(sets, names []string, by map[[2]string]Row) grid {
-	g := grid{title: "VUS-PR"}
+func overview(title string, sets, names []string, by map[[2]string]Row) grid {
+	g := grid{title: title}
 	head := []string{"detector"}
 	best := make([]float64, len(sets))
 	for k, s := range sets {
@@ -115,7 +126,9 @@ func overview(sets, names []string, by map[[2]string]Row) grid {
 			}
 			line = append(line, text)
 		}
-		g.cells = append(g.cells, append(line, figure(sum/have)))
+		if have > 0 {
+			g.cells = append(g.cells, append(line, figure(sum/have)))
+		}
 	}
 	return g
 }
