@@ -23,14 +23,14 @@ type SelfTest struct {
 	Progress func(done, of int)
 }
 
-// Outcome is the verdict of a self-test.
-type Outcome string
+// TestOutcome is the verdict of a self-test.
+type TestOutcome string
 
 // The verdicts.
 const (
-	Passed    Outcome = "passed"
-	Failed    Outcome = "failed"
-	NotTested Outcome = "not-tested"
+	Passed    TestOutcome = "passed"
+	Failed    TestOutcome = "failed"
+	NotTested TestOutcome = "not-tested"
 )
 
 // The kinds of what is put in, in the order of reports.
@@ -58,7 +58,7 @@ type SelfTested struct {
 	// Restless is the share of judged samples that are abnormal, or a new level, as the series is.
 	Restless float64
 	Kinds    []KindResult
-	Outcome  Outcome
+	Outcome  TestOutcome
 	// Reasons say why, the most important first.
 	Reasons []Reason
 }

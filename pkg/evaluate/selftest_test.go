@@ -169,12 +169,12 @@ func TestSelfTestHeedsThePolicy(t *testing.T) {
 // A rule fails as a whole when most of its series do.
 func TestJoint(t *testing.T) {
 	t.Parallel()
-	of := func(o Outcome, episodes int) SelfTested {
+	of := func(o TestOutcome, episodes int) SelfTested {
 		return SelfTested{Outcome: o, Exposure: 1, Episodes: episodes}
 	}
 	for _, tt := range []struct {
 		all  []SelfTested
-		want Outcome
+		want TestOutcome
 		key  string
 	}{
 		{nil, NotTested, "no-series"},
@@ -198,7 +198,7 @@ func TestVerdictOnRanks(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		kinds []KindResult
-		want  Outcome
+		want  TestOutcome
 		key   string
 	}{
 		{[]KindResult{of(20, 0.5)}, Failed, "ranked"},

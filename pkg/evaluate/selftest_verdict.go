@@ -24,7 +24,7 @@ const (
 
 // verdict says whether a detector may judge this series: not when it is blind to, or ranks wrong, every kind that it says it catches and that the policy wants, nor when it is
 // far too noisy. What it is blind to besides is told.
-func verdict(s SelfTested, budget float64) (Outcome, []Reason) {
+func verdict(s SelfTested, budget float64) (TestOutcome, []Reason) {
 	if budget == 0 {
 		budget = defaultBudget
 	}
@@ -73,7 +73,7 @@ func percent(x float64) string { return strconv.FormatFloat(100*x, 'f', 1, 64) +
 
 // Joint is the verdict over all series of a rule. It fails when more than half of the series that could be tested fail, or when together they are too noisy: a rule is
 // armed as a whole.
-func Joint(all []SelfTested, budget float64) (Outcome, []Reason) {
+func Joint(all []SelfTested, budget float64) (TestOutcome, []Reason) {
 	if budget == 0 {
 		budget = defaultBudget
 	}

@@ -202,7 +202,7 @@ func (s *selftestCommand) one(out io.Writer, p past, f evaluate.SelfTested) {
 // together writes what several series come to: what was found of five deviations on light-tailed ones and on the others, and how noisy all are.
 func (s *selftestCommand) together(out io.Writer, found []evaluate.SelfTested) {
 	fmt.Fprintln(out)
-	count := map[evaluate.Outcome]int{}
+	count := map[evaluate.TestOutcome]int{}
 	var rates []float64
 	var episodes int
 	var exposure float64
