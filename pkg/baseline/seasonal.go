@@ -24,22 +24,31 @@ func init() {
 }
 
 // Seasonal is a robust profile by time of day and week: medians per phase, straight lines between phases, distances above and below that follow the phase, and on request a
-// straight trend where Kendall's test finds one. What recurs at the same time on several days is normal then, also when the median does not see it.
+// straight trend where Kendall's test finds one. What recurs at the same time on several days is normal then, also when the median does not see it. Other periods than the
+// day and the week are added where the data show them. A lasting level shift within the window moves the samples before it to the new level, so that the shape of the day is
+// learnt from all of them and the level from the newest. Holidays and known events, which people give, do not bend what is usual on other days.
 type Seasonal struct {
 	Trend     bool              `json:"trend" yaml:"trend" help:"Follow a straight trend of the daily level where one is significant."`
 	Week      string            `json:"week" yaml:"week" enum:"auto,off" help:"Learn a profile of the week: auto does so from two weeks of history on, when it predicts held-out days better."`
+	Periods   string            `json:"periods" yaml:"periods" enum:"auto,off" help:"Look for other periods than the day and the week, like an hourly job: auto keeps those that predict held-out days better."`
 	Bucket    registry.Duration `json:"bucket" yaml:"bucket" min:"60" max:"21600" help:"Width of one phase of the day; never below the step."`
 	Recurring int               `json:"recurring" yaml:"recurring" min:"0" max:"31" unit:"days" help:"A deviation that came on so many days at the same time is expected there; 0 turns this off."`
+	Calendar  []string          `json:"calendar" yaml:"calendar" help:"Holidays and known events, like 2026-10-01/2026-10-07, 12-25, sat/sun, sun 02:00/04:00 or sale:11-11: not learnt from, and judged by earlier days of the same class, or with a wider band."`
 }
 
 // NewSeasonal returns the defaults. The trend is off: over a week it is mostly a chance of the last days, and following it raised more false episodes on every
 // labelled set than it avoided.
 func NewSeasonal() *Seasonal {
-	return &Seasonal{Week: "auto", Bucket: registry.Duration(15 * time.Minute), Recurring: 3}
+	return &Seasonal{Week: "auto", Periods: "auto", Bucket: registry.Duration(15 * time.Minute), Recurring: 3, Calendar: []string{}}
 }
 
-// Validate accepts all that the tags do.
-func (*Seasonal) Validate() error { return nil }
+// Validate reports an entry of the calendar that cannot be read.
+func (s *Seasonal) Validate() error {
+	if _, err := season.ParseCalendar(s.Calendar); err != nil {
+		return fmt.Errorf("parameter \"calendar\": %w", err)
+	}
+	return nil
+}
 
 const (
 	// weekBuckets is an hour of the week each: two weeks give two hours' worth of samples to a bucket.
@@ -65,20 +74,29 @@ func (s *Seasonal) Fit(train series.Series, zone *time.Location) (Fit, error) {
 	if span := int64(len(values)) * train.Grid.Step; span < 2*season.DayMillis || present < 20 {
 		return Fit{}, fmt.Errorf("%d samples over %s, want two days at the least: %w", present, registry.Duration(time.Duration(span)*time.Millisecond), ErrTooShort)
 	}
+	calendar, err := season.ParseCalendar(s.Calendar)
+	if err != nil {
+		return Fit{}, fmt.Errorf("parameter \"calendar\": %w", err)
+	}
 	f := s.prepare(values, train.Grid, zone)
+	f.exclude(calendar)
 	if f.covered() < 0.5 {
 		return Fit{}, fmt.Errorf("samples in %.0f %% of the phases of the day, want half of them: %w", 100*f.covered(), ErrTooShort)
 	}
-	low, high := extent(values)
+	low, high := extent(f.values)
 	if low == high {
 		return Fit{}, ErrConstant
 	}
+	f.align()
 	if s.Trend {
 		f.trend()
 	}
 	f.day()
 	if s.Week == "auto" {
 		f.week()
+	}
+	if s.Periods == "auto" {
+		f.others()
 	}
 	if !f.distances(1e-3 * (high - low)) {
 		return Fit{}, ErrConstant
@@ -87,6 +105,7 @@ func (s *Seasonal) Fit(train series.Series, zone *time.Location) (Fit, error) {
 		f.recurring(s.Recurring)
 	}
 	m, held := f.model(), f.held()
+	m.calendar, m.entries, m.classes = calendar, s.Calendar, f.classes(calendar)
 	m.shape = shapeOf(held)
 	return Fit{Model: m, Held: held}, nil
 }
@@ -111,7 +130,13 @@ type seasonal struct {
 	profile, up, down, week []float64
 	// moreUp and moreDown widen the distances per slot of the day; empty where nothing recurs.
 	moreUp, moreDown []float64
-	shape            shape
+	// others are further periods, counted from the origin.
+	others []otherPeriod
+	// calendar holds the entries, and classes what is known of the days of each class.
+	calendar season.Calendar
+	entries  []string
+	classes  []classOfDays
+	shape    shape
 }
 
 // Predict fills the band.
@@ -134,6 +159,12 @@ func (m *seasonal) Predict(window series.Series, dst Band) {
 			dst.Down[i] *= m.moreDown[slot]
 		}
 	}
+	for _, o := range m.others {
+		for i := range dst.Center {
+			dst.Center[i] += at(o.profile, o.position(window.Grid.At(i)-m.origin))
+		}
+	}
+	m.holidays(window.Grid, dst)
 }
 
 func weekPosition(day, tod int64) float64 {
@@ -149,8 +180,19 @@ func (m *seasonal) Forecast(window series.Series, h int, levels []float64) Forec
 
 // MarshalBinary writes the tables.
 func (m *seasonal) MarshalBinary() ([]byte, error) {
-	return written("seasonal").Text(m.zone.String()).Ints(m.origin).Floats(m.slope).
-		Slice(m.profile).Slice(m.up).Slice(m.down).Slice(m.week).Slice(m.moreUp).Slice(m.moreDown).Slice(m.shape), nil
+	w := written("seasonal").Text(m.zone.String()).Ints(m.origin).Floats(m.slope).
+		Slice(m.profile).Slice(m.up).Slice(m.down).Slice(m.week).Slice(m.moreUp).Slice(m.moreDown).Slice(m.shape).
+		Ints(int64(len(m.others)), int64(len(m.entries)), int64(len(m.classes)))
+	for _, o := range m.others {
+		w = w.Floats(o.millis).Slice(o.profile)
+	}
+	for _, text := range m.entries {
+		w = w.Text(text)
+	}
+	for _, c := range m.classes {
+		w = w.Ints(int64(c.days)).Slice(c.profile)
+	}
+	return w, nil
 }
 
 func (*Seasonal) unmarshal(r *wire.Reader) Model {
@@ -165,6 +207,7 @@ func (*Seasonal) unmarshal(r *wire.Reader) Model {
 		*dst = r.Slice()
 	}
 	m.shape = readShape(r)
+	m.readMore(r)
 	if len(m.profile) == 0 || len(m.up) == 0 || len(m.down) != len(m.up) || len(m.moreUp) != len(m.moreDown) || (m.week != nil && len(m.week) != weekBuckets) {
 		r.Fail()
 	}

@@ -14,7 +14,11 @@ import (
 type seasonalFit struct {
 	grid   series.Grid
 	zone   *time.Location
-	values []float64 // as given; NaN for gaps
+	values []float64 // NaN for gaps; aligned to the newest level, and without what the calendar holds
+	given  []float64 // as given; NaN for gaps
+	class  []int16   // class of days of each sample, −1 for ordinary ones; nil without a calendar
+	above  []float64 // how far each sample lies above the level that its fold would have been judged by; nil without shifts
+	shifts []season.Level
 	fold   []uint16
 	folds  int
 
@@ -30,6 +34,7 @@ type seasonalFit struct {
 
 	profile *profile
 	weekly  *profile // nil: none
+	periods []otherPeriod
 	// in and out are residuals of each sample: from all samples, and from what is held against its fold.
 	in, out []float64
 
@@ -45,7 +50,7 @@ func (s *Seasonal) prepare(values []float64, g series.Grid, zone *time.Location)
 		zone = time.UTC
 	}
 	width := max(s.Bucket.Milliseconds(), g.Step)
-	f := &seasonalFit{grid: g, zone: zone, values: values, phases: int(max(1, season.DayMillis/width)), origin: g.End()}
+	f := &seasonalFit{grid: g, zone: zone, values: values, given: values, phases: int(max(1, season.DayMillis/width)), origin: g.End()}
 	f.fold, f.folds = foldsOf(g)
 	f.phase, f.hour = make([]int32, g.N), make([]int32, g.N)
 	f.x, f.hours, f.tod = make([]float64, g.N), make([]float64, g.N), make([]int64, g.N)
@@ -315,7 +320,7 @@ func widen(peaks []float64, folds, slots, days int) (all, held []float64) {
 }
 
 func (f *seasonalFit) model() *seasonal {
-	m := &seasonal{zone: f.zone, origin: f.origin, slope: f.slope, profile: f.profile.median, up: f.up, down: f.down, moreUp: f.moreUp, moreDown: f.moreDown}
+	m := &seasonal{zone: f.zone, origin: f.origin, slope: f.slope, profile: f.profile.median, up: f.up, down: f.down, moreUp: f.moreUp, moreDown: f.moreDown, others: f.periods}
 	if f.weekly != nil {
 		m.week = f.weekly.median
 	}
@@ -326,6 +331,9 @@ func (f *seasonalFit) model() *seasonal {
 func (f *seasonalFit) held() []float64 {
 	slots := len(f.moreUp)
 	for i, r := range f.out {
+		if f.above != nil {
+			r += f.above[i]
+		}
 		d, more := f.up, f.heldUp
 		if r < 0 {
 			d, more = f.down, f.heldDown

@@ -447,7 +447,7 @@ func add(v []float64, i, n int, by float64) (int, int) {
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ json, want string }{
-		{`{"budgt": 1}`, `detector seasonal: unknown parameter "budgt": want one of trend, week, bucket, recurring, budget`},
+		{`{"budgt": 1}`, `detector seasonal: unknown parameter "budgt": want one of trend, week, periods, bucket, recurring, calendar, budget`},
 		{`{"budget": "x"}`, `detector seasonal: parameter "budget": got "x", want a number`},
 		{`{"budget": 0}`, `detector seasonal: parameter "budget": got 0, want 0.01 to 1000 episodes/week`},
 		{`{"week": "on"}`, `detector seasonal: parameter "week": got "on", want one of auto, off`},

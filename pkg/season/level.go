@@ -2,6 +2,7 @@ package season
 
 import (
 	"math"
+	"slices"
 
 	"github.com/foreshock/foreshock/pkg/robust"
 	"github.com/foreshock/foreshock/pkg/series"
@@ -15,7 +16,11 @@ type Level struct {
 
 const (
 	// levelJump is how many usual distances of samples two levels differ at the least: less is scatter, which a band around one level holds.
-	levelJump = 3
+	levelJump = 4
+	// levelLeast is how many hours a level must last: longer than a day, so that one odd day is none.
+	levelLeast = 48
+	// stretchLeast is how many hours stretches have that are told apart at first, so that an odd day is not taken for half of a level.
+	stretchLeast = 12
 	// levelBlocks bounds the number of blocks that change points are looked for between, which costs its square.
 	levelBlocks = 500
 	// levelPhases is how finely the day is drawn that levels are read against.
@@ -26,8 +31,8 @@ const (
 	incident = 7
 )
 
-// Levels finds the lasting level shifts of a series that may follow the day: stretches of half a day at the least whose levels differ by more than samples
-// usually scatter. One stretch over all is the ordinary answer, and costs little; so is that to series of fewer than three days,
+// Levels finds the lasting level shifts of a series that may follow the day: stretches of two days at the least whose levels differ by more than samples
+// usually scatter. One stretch over all is the ordinary answer, and costs little; so is that to series of fewer than four days,
 // and to a straight trend. Gaps are allowed. Callers put NaN where
 // another level is usual, as on weekends.
 //
@@ -38,7 +43,7 @@ func Levels(values []float64, g series.Grid) []Level {
 	n := len(values)
 	one := []Level{{To: n}}
 	per := int(DayMillis / g.Step)
-	if g.Step <= 0 || per < 4 || n < 3*per {
+	if g.Step <= 0 || per < 4 || n < 4*per {
 		return one
 	}
 	daily := dayMedians(values, per)
@@ -48,8 +53,17 @@ func Levels(values []float64, g series.Grid) []Level {
 		return one
 	}
 	blocks, size := hourly(values, per, daily)
-	cuts := partition(median(blocks, incident), max(2, (per/2+size-1)/size), jump)
-	return levelsOf(blocks, cuts, size, n, jump)
+	hours := func(h int) int { return max(2, (h*per/24+size-1)/size) }
+	stretches := lasting(stretchesOf(blocks, partition(median(blocks, incident), hours(stretchLeast), jump)), hours(levelLeast), jump)
+	levels := make([]Level, len(stretches))
+	for k, s := range stretches {
+		levels[k] = Level{To: n, Offset: s.middle - stretches[len(stretches)-1].middle}
+		if k > 0 {
+			levels[k].From = n - (len(blocks)-s.from)*size
+			levels[k-1].To = levels[k].From
+		}
+	}
+	return levels
 }
 
 // apart returns how far the levels of days lie apart; of days that climb or fall steadily, how far they lie apart beside the straight line.
@@ -179,8 +193,13 @@ func partition(x []float64, least int, jump float64) []int {
 	}
 	cost := func(i, j int) float64 {
 		c := count[j] - count[i]
-		if c == 0 {
-			return 0
+		if c < float64(least) { // too little is known of it to be a level, unless it is all
+			if i == 0 && j == n && c == 0 {
+				return 0
+			}
+			if i > 0 || j < n {
+				return math.Inf(1)
+			}
 		}
 		s := sum[j] - sum[i]
 		return square[j] - square[i] - s*s/c
@@ -189,9 +208,9 @@ func partition(x []float64, least int, jump float64) []int {
 	best, from := make([]float64, n+1), make([]int, n+1)
 	best[0] = -price
 	for j := 1; j <= n; j++ {
-		best[j], from[j] = math.Inf(1), 0
+		best[j], from[j] = cost(0, j)+best[0]+price, 0
 		for i := 0; i <= j-least || i == 0; i++ {
-			if c := best[i] + cost(i, j) + price; c < best[j] {
+			if c := best[i] + cost(i, j) + price; c <= best[j] { // of equal ones the latest: a gap belongs to what was before it
 				best[j], from[j] = c, i
 			}
 			if j < 2*least {
@@ -206,37 +225,58 @@ func partition(x []float64, least int, jump float64) []int {
 	return cuts
 }
 
-// levelsOf turns cuts into levels, joining neighbours that differ by less than a jump.
-func levelsOf(blocks []float64, cuts []int, size, n int, jump float64) []Level {
-	middle := func(i, j int) float64 { return robust.MedianInPlace(robust.Drop(nil, blocks[i:j])) }
+// stretch is a run of blocks [from, to) around one level, count of them with samples.
+type stretch struct {
+	from, to, count int
+	middle          float64
+}
+
+func stretchesOf(blocks []float64, cuts []int) []stretch {
+	out := make([]stretch, len(cuts))
+	for k, c := range cuts {
+		out[k] = stretch{from: c, to: len(blocks)}
+		if k > 0 {
+			out[k-1].to = c
+		}
+	}
+	for k, s := range out {
+		values := robust.Drop(nil, blocks[s.from:s.to])
+		out[k].count, out[k].middle = len(values), robust.MedianInPlace(values)
+	}
+	return out
+}
+
+// lasting keeps the stretches that are levels: those with enough blocks, and the first, whose beginning is not known. A shorter one is an incident on the level before
+// it, and neighbours that differ by less than a jump are one level.
+func lasting(all []stretch, least int, jump float64) []stretch {
+	all = joined(all, jump)
+	kept := []stretch{all[0]}
+	for _, s := range all[1:] {
+		if s.count >= least {
+			kept = append(kept, s)
+		}
+	}
+	return joined(kept, jump)
+}
+
+// joined joins neighbours that differ by less than a jump, the most alike first; the longer one tells the level.
+func joined(all []stretch, jump float64) []stretch {
+	all = slices.Clone(all)
 	for {
 		weakest, gap := -1, jump
-		for k := 1; k < len(cuts); k++ {
-			end := len(blocks)
-			if k+1 < len(cuts) {
-				end = cuts[k+1]
-			}
-			if d := math.Abs(middle(cuts[k], end) - middle(cuts[k-1], cuts[k])); !(d >= gap) {
+		for k := 1; k < len(all); k++ {
+			if d := math.Abs(all[k].middle - all[k-1].middle); !(d >= gap) {
 				weakest, gap = k, d
 			}
 		}
 		if weakest < 0 {
-			break
+			return all
 		}
-		cuts = append(cuts[:weakest:weakest], cuts[weakest+1:]...)
+		a, b := &all[weakest-1], all[weakest]
+		if b.count > a.count {
+			a.middle = b.middle
+		}
+		a.to, a.count = b.to, a.count+b.count
+		all = slices.Delete(all, weakest, weakest+1)
 	}
-	levels := make([]Level, len(cuts))
-	newest := middle(cuts[len(cuts)-1], len(blocks))
-	for k, c := range cuts {
-		levels[k] = Level{From: max(0, n-(len(blocks)-c)*size), To: n}
-		if k > 0 {
-			levels[k-1].To = levels[k].From
-		}
-		end := len(blocks)
-		if k+1 < len(cuts) {
-			end = cuts[k+1]
-		}
-		levels[k].Offset = middle(c, end) - newest
-	}
-	return levels
 }

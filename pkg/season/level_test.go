@@ -28,14 +28,14 @@ func TestLevels(t *testing.T) {
 			}
 			return day(i, rng)
 		}, []want{{0, -40}, {5000, 0}}},
-		{"yesterday noon", 7, func(i int, rng *rand.Rand) float64 {
-			if i >= 10080-1000 {
+		{"three days ago", 7, func(i int, rng *rand.Rand) float64 {
+			if i >= 10080-4320 {
 				return day(i, rng) - 40
 			}
 			return day(i, rng)
-		}, []want{{0, 40}, {9080, 0}}},
-		{"an hour ago", 7, func(i int, rng *rand.Rand) float64 {
-			if i >= 10080-60 {
+		}, []want{{0, 40}, {5760, 0}}},
+		{"yesterday", 7, func(i int, rng *rand.Rand) float64 {
+			if i >= 10080-1440 {
 				return day(i, rng) - 40
 			}
 			return day(i, rng)
