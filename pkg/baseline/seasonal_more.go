@@ -13,15 +13,19 @@ import (
 
 // What a seasonal profile knows besides the day and the week: level shifts, other periods, the calendar.
 
-// align finds lasting shifts and moves the samples before them to the newest level. Weekends are left out of the search: that they lie on another level is usual.
+// align finds lasting shifts and moves the samples before them to the newest level. Where a level begins on a weekend, weekends are left out of the search: another level on
+// them is usual, and which it is shows on Monday.
 func (f *seasonalFit) align() {
-	weekdays := slices.Clone(f.values)
-	for i, h := range f.hour {
-		if day := h / 24; day == int32(time.Saturday) || day == int32(time.Sunday) {
-			weekdays[i] = nan
+	levels := season.Levels(f.values, f.grid)
+	if slices.ContainsFunc(levels[1:], func(l season.Level) bool { return weekend(f.hour[l.From]) }) {
+		weekdays := slices.Clone(f.values)
+		for i, h := range f.hour {
+			if day := h / 24; day == int32(time.Saturday) || day == int32(time.Sunday) {
+				weekdays[i] = nan
+			}
 		}
+		levels = season.Levels(weekdays, f.grid)
 	}
-	levels := season.Levels(weekdays, f.grid)
 	if len(levels) == 1 {
 		return
 	}
@@ -39,6 +43,11 @@ func (f *seasonalFit) align() {
 			f.above[i] = l.Offset - reference
 		}
 	}
+}
+
+// weekend reports whether an hour of the week lies between Friday evening and Monday noon.
+func weekend(hour int32) bool {
+	return hour < int32(time.Monday)*24+12 || hour >= int32(time.Friday)*24+18
 }
 
 // levelAt returns the offset of the newest level that began at that sample or before.
