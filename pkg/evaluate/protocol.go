@@ -27,8 +27,8 @@ type Judging struct {
 	Policy detect.Policy
 }
 
-// Outcome is what a detector said about the judged rows of one series.
-type Outcome struct {
+// Answer is what a detector said about the judged rows of one series.
+type Answer struct {
 	// Level is one score per row and Onset the highest score at the row that confirms an episode; 0 where there is no verdict.
 	Level, Onset []float64
 	Streamed
@@ -49,7 +49,7 @@ func (j Judging) judge(name string, d detect.Detector, step int64) detect.Judge 
 }
 
 // Univariate judges a series by a detector.
-func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector, l Labelled) (Outcome, error) {
+func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector, l Labelled) (Answer, error) {
 	laid := l.Lay(j.Protocol == Live)
 	judge := j.judge(name, d, l.Step)
 	var v detect.Verdicts
@@ -60,14 +60,14 @@ func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector,
 	} else {
 		v, err = judge.Review(laid.Series, 0)
 	}
-	o := Outcome{Took: done()}
+	o := Answer{Took: done()}
 	if errors.Is(err, detect.ErrTooShort) {
 		o = nothing(l)
 		o.Refused = true
 		return o, nil
 	}
 	if err != nil {
-		return Outcome{}, fmt.Errorf("%s: %s/%s: %w", name, l.Set, l.Name, err)
+		return Answer{}, fmt.Errorf("%s: %s/%s: %w", name, l.Set, l.Name, err)
 	}
 	laid = laid.from(v.Series)
 	o.Level, o.Onset = laid.Rows(v.Score), laid.Rows(v.Onset)
@@ -76,9 +76,9 @@ func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector,
 }
 
 // nothing is the outcome of a series that was not judged: all its events are missed.
-func nothing(l Labelled) Outcome {
+func nothing(l Labelled) Answer {
 	n := len(l.Values)
-	return Outcome{Level: make([]float64, n), Onset: make([]float64, n), Streamed: Streamed{Events: len(l.Events)}}
+	return Answer{Level: make([]float64, n), Onset: make([]float64, n), Streamed: Streamed{Events: len(l.Events)}}
 }
 
 // from makes the places count from the beginning of the verdicts.
@@ -118,7 +118,7 @@ func (r review) Review(s series.Series, _ *time.Location) ([]float64, error) {
 }
 
 // Floor judges a series by a floor. It is causal and needs no history, so that it is the same under both protocols; its threshold for episodes is calibrated on what it judges.
-func (j Judging) Floor(f Floor, l Labelled) (Outcome, error) {
+func (j Judging) Floor(f Floor, l Labelled) (Answer, error) {
 	done := stopwatch()
 	raw := f.Score(l.Values)
 	took := done()
@@ -128,7 +128,7 @@ func (j Judging) Floor(f Floor, l Labelled) (Outcome, error) {
 }
 
 // FloorOfVectors judges an entity by a floor.
-func (j Judging) FloorOfVectors(f Floor, v Vectors) (Outcome, error) {
+func (j Judging) FloorOfVectors(f Floor, v Vectors) (Answer, error) {
 	done := stopwatch()
 	raw := f.overVectors(v)
 	took := done()

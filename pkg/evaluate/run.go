@@ -100,7 +100,7 @@ type task struct {
 	set  *Set
 	i    int
 	rows func() Labelled
-	run  func(ctx context.Context) (Outcome, error)
+	run  func(ctx context.Context) (Answer, error)
 }
 
 // Run makes the table. What fails on one series does not stop the others: it is told in the row. It returns an error only when ctx ends. Rows are in the order of sets,
@@ -122,12 +122,12 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 		for _, f := range Floors {
 			if set.Vectors != nil {
 				add(f.Name, true, len(set.Vectors), func(i int) task {
-					return task{rows: set.Vectors[i].rows, run: func(context.Context) (Outcome, error) { return p.FloorOfVectors(f, set.Vectors[i]) }}
+					return task{rows: set.Vectors[i].rows, run: func(context.Context) (Answer, error) { return p.FloorOfVectors(f, set.Vectors[i]) }}
 				})
 				continue
 			}
 			add(f.Name, true, len(set.Series), func(i int) task {
-				return task{rows: set.series(i), run: func(context.Context) (Outcome, error) { return p.Floor(f, set.Series[i]) }}
+				return task{rows: set.series(i), run: func(context.Context) (Answer, error) { return p.Floor(f, set.Series[i]) }}
 			})
 		}
 		for _, e := range p.Entrants {
@@ -135,7 +135,7 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 				continue
 			}
 			add(e.Name, false, len(set.Series), func(i int) task {
-				return task{rows: set.series(i), run: func(ctx context.Context) (Outcome, error) {
+				return task{rows: set.series(i), run: func(ctx context.Context) (Answer, error) {
 					return p.Univariate(ctx, e.Name, e.Detector, set.Series[i])
 				}}
 			})
@@ -192,7 +192,7 @@ func (p Plan) work(ctx context.Context, tasks []task) {
 }
 
 // do judges and measures.
-func (j task) do(ctx context.Context) (Outcome, File, error) {
+func (j task) do(ctx context.Context) (Answer, File, error) {
 	l := j.rows()
 	out, err := j.run(ctx)
 	if err != nil {
@@ -203,7 +203,7 @@ func (j task) do(ctx context.Context) (Outcome, File, error) {
 	return out, f, err
 }
 
-func (c *cell) take(i int, out Outcome, f File, err error) {
+func (c *cell) take(i int, out Answer, f File, err error) {
 	c.left--
 	c.each[i], c.onset[i], c.streamed[i] = f, out.Onset, out.Streamed
 	if err != nil {
