@@ -87,29 +87,25 @@ func newHorizonFit(g series.Grid) *horizonFit {
 	return &horizonFit{at: make([][]forecasted, 1+int(math.Log2(float64(most))))}
 }
 
-// collect forecasts from evenly spaced samples of [from, to) what earlier days left of the samples after them.
-func (h *horizonFit) collect(f *steppedFit, from, to int) {
-	b := NewBand(len(f.out))
-	for i := range f.out {
-		b.Up[i], b.Down[i] = f.distance(f.up, i), f.distance(f.down, i)
-	}
-	every := max(1, (to-from)/horizonOrigins)
+// visit returns what gathers forecasts on a walk over what earlier days left from sample first on: from evenly spaced samples of a part, of samples in that part.
+func (h *horizonFit) visit(f *steppedFit, first int, part [2]int) func(i int, c cursor) {
+	every := max(1, (part[1]-part[0])/horizonOrigins)
 	ahead := make([]float64, 1<<(len(h.at)-1))
-	f.walk(f.out, b, func(i int, c cursor) {
-		if i < from || i >= to || (i-from)%every != 0 {
+	return func(i int, c cursor) {
+		if i += first; i < part[0] || (i-part[0])%every != 0 {
 			return
 		}
 		c.ahead(ahead)
 		for k := range h.at {
 			t := i + 1<<k - 1
-			if t >= to {
+			if t >= part[1] {
 				return
 			}
 			if x := f.out[t]; x == x {
 				h.at[k] = append(h.at[k], forecasted{f.scale * ahead[1<<k-1], x, f.distance(f.up, t), f.distance(f.down, t)})
 			}
 		}
-	})
+	}
 }
 
 // horizons returns the distributions, up to the last horizon that has enough errors. With too few at all they are normal.

@@ -39,15 +39,20 @@ func (c *linearCursor) next() (center, width float64) {
 
 func (c *linearCursor) see(x float64) { c.filter.see(x - c.offset - c.expected()) }
 
-// adopt begins again around the level of the second half of the recent samples.
+// adopt begins again around their level.
 func (c *linearCursor) adopt(recent []float64) {
-	half := recent[len(recent)/2:]
-	level := robust.MedianInPlace(robust.Drop(make([]float64, 0, len(half)), half))
+	level := levelBehind(recent)
 	if level != level {
 		c.miss()
 		return
 	}
 	c.filter, c.offset = *newFilter(c.space), level
+}
+
+// levelBehind returns the median of the second half of the recent samples; NaN where all are gaps.
+func levelBehind(recent []float64) float64 {
+	half := recent[len(recent)/2:]
+	return robust.MedianInPlace(robust.Drop(make([]float64, 0, len(half)), half))
 }
 
 // ahead returns the expected samples from the next one on.

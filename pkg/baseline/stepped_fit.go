@@ -56,7 +56,11 @@ func fitStepped(name string, train series.Series, zone *time.Location, adopt int
 	if f.own, err = how.learn(f.scaled(f.in), seed); err != nil {
 		return Fit{}, err
 	}
-	f.measure()
+	first := 0
+	if cross {
+		first = train.Grid.N / 2
+	}
+	f.measure(first)
 	held, err := f.hold(how, seed, cross)
 	if err != nil {
 		return Fit{}, err
@@ -87,18 +91,19 @@ func (f *steppedFit) scaled(rest []float64) []float64 {
 	return out
 }
 
-// walked runs the model over what the profile leaves and returns the errors, in units of the series, and the band.
-func (f *steppedFit) walked(rest []float64, up, down []float64) ([]float64, Band) {
+// walked runs the model over samples [from, to) of what the profile leaves and returns their scores. It starts with the usual distances that are known so far; visit is as for walk.
+func (f *steppedFit) walked(rest []float64, from, to int, visit func(i int, c cursor)) (errors, scores []float64) {
+	rest = rest[from:to]
 	b := NewBand(len(rest))
 	for i := range rest {
-		b.Up[i], b.Down[i] = f.distance(up, i), f.distance(down, i)
+		b.Up[i], b.Down[i] = f.distance(f.up, from+i), f.distance(f.down, from+i)
 	}
-	f.walk(rest, b, nil)
-	e := make([]float64, len(rest))
+	f.walk(rest, b, visit)
+	errors, scores = make([]float64, len(rest)), make([]float64, len(rest))
 	for i, x := range rest {
-		e[i] = x - b.Center[i]
+		errors[i], scores[i] = x-b.Center[i], b.Score(i, x)
 	}
-	return e, b
+	return errors, scores
 }
 
 // distance returns a distance at the time of sample i.
@@ -106,33 +111,37 @@ func (f *steppedFit) distance(d []float64, i int) float64 {
 	return at(d, float64(f.tod[i])*float64(len(d))/season.DayMillis)
 }
 
-// measure learns the usual distance of errors by time of the day, and from where on samples are rejected. First nothing is rejected but what the clip of an overall distance
-// cuts; then with the distances that were found.
-func (f *steppedFit) measure() {
-	flat := []float64{math.MaxFloat64}
-	e, _ := f.walked(f.in, flat, flat)
-	all := []float64{max(spreadOf(e), f.floor)}
+// measure learns the usual distance of errors by time of the day, and from where on samples are rejected, from sample first on: a walk of a dear stepper is dear. First nothing
+// is rejected; then what lies far outside of an overall distance.
+func (f *steppedFit) measure(first int) {
+	n := len(f.in)
+	f.up = []float64{math.MaxFloat64}
+	f.down = f.up
+	e, _ := f.walked(f.in, first, n, nil)
 	f.limit = rejectMost
-	for range 2 {
-		e, _ = f.walked(f.in, all, all)
-		all = []float64{max(spreadOf(e), f.floor)}
-	}
-	f.up, f.down = f.byPhase(e, all[0])
-	var u []float64
+	f.up = []float64{max(spreadOf(e), f.floor)}
+	f.down = f.up
+	e, _ = f.walked(f.in, first, n, nil)
+	f.up, f.down = f.byPhase(e, first, max(spreadOf(e), f.floor))
+	u := e[:0]
 	for i, x := range e {
-		if x == x {
-			u = append(u, math.Abs(x)/f.distance(f.up, i))
-			if x < 0 {
-				u[len(u)-1] = -x / f.distance(f.down, i)
-			}
+		switch {
+		case x >= 0:
+			u = append(u, x/f.distance(f.up, first+i))
+		case x < 0:
+			u = append(u, -x/f.distance(f.down, first+i))
 		}
+	}
+	if len(u) == 0 {
+		f.limit = rejectLeast
+		return
 	}
 	k := min(int(rejectShare*float64(len(u))), len(u)-1)
 	f.limit = min(max(robust.Select(u, k), rejectLeast), rejectMost)
 }
 
-// byPhase returns the usual distances above and below by phase of the day.
-func (f *steppedFit) byPhase(e []float64, overall float64) (up, down []float64) {
+// byPhase returns the usual distances above and below by phase of the day, from the errors of the samples from first on.
+func (f *steppedFit) byPhase(e []float64, first int, overall float64) (up, down []float64) {
 	present := 0
 	for _, x := range e {
 		if x == x {
@@ -146,7 +155,7 @@ func (f *steppedFit) byPhase(e []float64, overall float64) (up, down []float64) 
 	phase := make([]int32, len(e))
 	ups, downs := make([]float64, len(e)), make([]float64, len(e))
 	for i, x := range e {
-		phase[i] = int32(f.tod[i] * int64(phases) / season.DayMillis)
+		phase[i] = int32(f.tod[first+i] * int64(phases) / season.DayMillis)
 		ups[i], downs[i] = nan, nan
 		switch {
 		case x >= 0:
@@ -166,45 +175,37 @@ func (f *steppedFit) byPhase(e []float64, overall float64) (up, down []float64) 
 
 // hold scores every sample by what earlier days say, widens the distances where something recurs, and learns how errors grow with the horizon.
 func (f *steppedFit) hold(how apprentice, seed uint64, cross bool) ([]float64, error) {
-	var e []float64
-	var b Band
+	n := len(f.out)
 	h := newHorizonFit(f.grid)
+	held := make([]float64, n)
+	parts := [][2]int{{0, n}}
 	if cross {
-		own := f.own
-		e, b = make([]float64, len(f.out)), NewBand(len(f.out))
-		half := len(f.out) / 2
-		for k, part := range [2][2]int{{0, half}, {half, len(f.out)}} {
+		parts = [][2]int{{0, n / 2}, {n / 2, n}}
+	}
+	own := f.own
+	for k, part := range parts {
+		if cross {
 			other := f.scaled(f.in)
 			for i := part[0]; i < part[1]; i++ {
 				other[i] = nan
 			}
-			learnt, err := how.learn(other, seed+uint64(k)+1)
-			if err != nil {
+			var err error
+			if f.own, err = how.learn(other, seed+uint64(k)+1); err != nil {
 				return nil, err
 			}
-			f.own = learnt
-			pe, pb := f.walked(f.out, f.up, f.down)
-			copy(e[part[0]:part[1]], pe[part[0]:part[1]])
-			copy(b.Up[part[0]:part[1]], pb.Up[part[0]:part[1]])
-			copy(b.Down[part[0]:part[1]], pb.Down[part[0]:part[1]])
-			h.collect(f, part[0], part[1])
 		}
-		f.own = own
-	} else {
-		e, b = f.walked(f.out, f.up, f.down)
-		h.collect(f, 0, len(f.out))
+		from := max(0, part[0]-heldLead*f.adopt)
+		_, scores := f.walked(f.out, from, part[1], h.visit(f, from, part))
+		copy(held[part[0]:part[1]], scores[part[0]-from:])
 	}
+	f.own = own
 	f.spread = h.horizons()
-	held := make([]float64, len(e))
-	for i, x := range e {
-		held[i] = x / b.Up[i]
-		if x < 0 {
-			held[i] = x / b.Down[i]
-		}
-	}
 	f.recurring(held)
 	return held, nil
 }
+
+// heldLead is how long before a part of the window the model begins to walk to it, in times that a level must last.
+const heldLead = 3
 
 // recurringDays is on how many days a deviation must have come at the same time to be expected there.
 const recurringDays = 3
