@@ -3,12 +3,16 @@ package detect
 import (
 	"container/list"
 	"context"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"sync"
+	"time"
 	"unsafe"
+
+	"github.com/foreshock/foreshock/pkg/series"
 )
 
 // Fits keeps fitted models by the content of what they were fitted on, so that panels, alert rules and the scorer share them. A fit that
@@ -40,7 +44,7 @@ type fitKey [2]uint64
 type fit struct {
 	key   fitKey
 	done  chan struct{}
-	model Model
+	model encoding.BinaryMarshaler
 	err   error
 	bytes int64
 }
@@ -64,12 +68,33 @@ func (f *Fits) Stats() FitStats {
 
 // fit returns the model for that training window, from the cache when it holds it. Errors that stem from the data are kept like models.
 func (f *Fits) fit(ctx context.Context, j Judge, train Train) (Model, error) {
+	w := fitWindow{name: j.Name, options: j.Detector, labels: train.Series.Labels, grid: train.Series.Grid, zone: train.Zone, n: train.N, m: train.M, values: [][]float64{train.Series.Values}}
+	return shared(ctx, f, w, func() (Model, error) { return j.Detector.Fit(train) })
+}
+
+// fitWindow is all that a fit depends on.
+type fitWindow struct {
+	// kind tells the shapes of detectors apart, whose names may be the same.
+	kind, name string
+	options    any
+	labels     series.Labels
+	grid       series.Grid
+	zone       *time.Location
+	n, m       int
+	// names are those of the rows of values, where there are several.
+	names  []string
+	values [][]float64
+}
+
+// shared returns what make fits to the window, or what it did before.
+func shared[M encoding.BinaryMarshaler](ctx context.Context, f *Fits, w fitWindow, fitted func() (M, error)) (M, error) {
+	var none M
 	if f == nil {
-		return j.Detector.Fit(train)
+		return fitted()
 	}
-	key, err := f.key(j, train)
+	key, err := f.key(w)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	f.mu.Lock()
 	if e, ok := f.known[key]; ok {
@@ -79,9 +104,12 @@ func (f *Fits) fit(ctx context.Context, j Judge, train Train) (Model, error) {
 		have := e.Value.(*fit)
 		select {
 		case <-have.done:
-			return have.model, have.err
+			if have.err != nil {
+				return none, have.err
+			}
+			return have.model.(M), nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return none, ctx.Err()
 		}
 	}
 	made := &fit{key: key, done: make(chan struct{}), bytes: overhead}
@@ -90,17 +118,20 @@ func (f *Fits) fit(ctx context.Context, j Judge, train Train) (Model, error) {
 	f.stats.Misses++
 	f.mu.Unlock()
 
-	f.make(made, j.Detector, train)
-	return made.model, made.err
+	f.make(made, func() (encoding.BinaryMarshaler, error) { return fitted() })
+	if made.err != nil {
+		return none, made.err
+	}
+	return made.model.(M), nil
 }
 
 // make fits, and settles the entry whatever happens: a fit that panics must not leave others waiting.
-func (f *Fits) make(made *fit, d Detector, train Train) {
+func (f *Fits) make(made *fit, fitted func() (encoding.BinaryMarshaler, error)) {
 	made.err = errors.New("the fit did not finish")
 	defer func() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if made.model != nil {
+		if made.err == nil {
 			size := int64(0)
 			if b, err := made.model.MarshalBinary(); err == nil {
 				size = int64(len(b))
@@ -111,7 +142,7 @@ func (f *Fits) make(made *fit, d Detector, train Train) {
 		close(made.done)
 		f.evict()
 	}()
-	made.model, made.err = d.Fit(train)
+	made.model, made.err = fitted()
 }
 
 // evict drops the least recently used finished fits until the rest fits in. Called with the lock held.
@@ -133,24 +164,25 @@ func (f *Fits) evict() {
 }
 
 // key hashes the samples, their labels (which seed what is random) and grid, the detector with its options, the zone and the episode rule.
-func (f *Fits) key(j Judge, train Train) (fitKey, error) {
-	options, err := json.Marshal(j.Detector)
+func (f *Fits) key(w fitWindow) (fitKey, error) {
+	options, err := json.Marshal(w.options)
 	if err != nil {
-		return fitKey{}, fmt.Errorf("detector %s: write its options: %w", j.Name, err)
+		return fitKey{}, fmt.Errorf("detector %s: write its options: %w", w.name, err)
 	}
 	zone := ""
-	if train.Zone != nil {
-		zone = train.Zone.String()
+	if w.zone != nil {
+		zone = w.zone.String()
 	}
-	g := train.Series.Grid
-	head := fmt.Sprintf("%s\x00%s\x00%s\x00%d\x00%d %d %d\x00%d %d", j.Name, options, zone, train.Series.Labels.Hash(), g.Start, g.Step, g.N, train.N, train.M)
+	head := fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%d\x00%d %d %d\x00%d %d\x00%q", w.kind, w.name, options, zone, w.labels.Hash(), w.grid.Start, w.grid.Step, w.grid.N, w.n, w.m, w.names)
 	var key fitKey
 	for i := range key {
 		var h maphash.Hash
 		h.SetSeed(f.seeds[i])
 		_, _ = h.WriteString(head)
-		if v := train.Series.Values; len(v) > 0 {
-			_, _ = h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)))
+		for _, v := range w.values {
+			if len(v) > 0 {
+				_, _ = h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)))
+			}
 		}
 		key[i] = h.Sum64()
 	}

@@ -70,6 +70,16 @@ func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Ver
 // Against judges the samples of s as Series does, but by fits that learn from another series, past, which has the same labels and step: what the detector would have
 // said of these samples after that past. It is for questions such as what an injected anomaly would look like; a verdict has one series.
 func (j Judge) Against(ctx context.Context, past, s series.Series, from, to int64) (Verdicts, error) {
+	return j.judge(ctx, past, s, series.Series{}, from, to)
+}
+
+// Filtered judges like Series, but learns only from the samples at which clean has a value, on the same step; what it lacks is not learnt from. All samples are judged
+// alike. The zero clean leaves all samples to the fits.
+func (j Judge) Filtered(ctx context.Context, s, clean series.Series, from, to int64) (Verdicts, error) {
+	return j.judge(ctx, s, s, clean, from, to)
+}
+
+func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to int64) (Verdicts, error) {
 	step := j.Walk.Step.Milliseconds()
 	if s.Grid.Step != step || past.Grid.Step != step {
 		return Verdicts{}, fmt.Errorf("judge %s: samples %d ms apart, want the step of the walk, %d ms", s.Labels, s.Grid.Step, step)
@@ -80,7 +90,7 @@ func (j Judge) Against(ctx context.Context, past, s series.Series, from, to int6
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	w := walker{Judge: j, ctx: ctx, past: past, s: s, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
+	w := walker{Judge: j, ctx: ctx, past: past, s: s, clean: clean, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
 	if err := w.score(); err != nil {
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
@@ -163,17 +173,20 @@ func notices(grid series.Grid, state []State) []Notice {
 	return out
 }
 
-// walker scores one series from anchor to anchor.
+// walker goes over one series, or over what stands for several, from anchor to anchor.
 type walker struct {
 	Judge
 	ctx    context.Context
 	past   series.Series // what fits learn from
 	s      series.Series // what is judged
+	clean  series.Series // what of past is fit for learning; all where it is zero
 	loc    *time.Location
 	window series.Series
 	r      Result
 	// promise is that of the newest fit.
 	promise Calibration
+	// stretch fits at an anchor and takes what the model makes of samples [i, j) of the window; nil for a single series.
+	stretch func(anchor int64, i, j int) error
 }
 
 func (w *walker) score() error {
@@ -220,41 +233,58 @@ func (w *walker) from(a, from, end int64) error {
 	if i == j {
 		return nil
 	}
-	// Always from the same time, whatever is asked for: a model with memory must have seen the same samples. The horizon before the anchor tells what the fit makes
-	// of the recent past.
-	step := w.window.Grid.Step
-	recent := int(w.Policy.Horizon.Milliseconds() / step)
-	before := 0
-	if c, ok := w.Detector.(Contexter); ok {
-		before = c.Context(step)
-	}
 	train := w.past.Between(a-w.Walk.Train.Milliseconds(), a)
 	if int64(train.Present())*train.Grid.Step < w.Walk.MinTrain.Milliseconds() {
 		w.mark(from, end, WarmUp)
 		return nil
 	}
-	part := cover(w.s, series.Grid{Start: a - int64(before+recent)*step, Step: step, N: before + recent + int((w.window.Grid.At(j)-a)/step)})
-	var restore func(Result)
-	if isCounter(train.Values) {
-		train, part, restore = w.counter(a, part, before)
+	stretch := w.stretch
+	if stretch == nil {
+		stretch = w.one
 	}
-	model, err := w.Fits.fit(w.ctx, w.Judge, Train{Series: train, Zone: w.loc, N: w.Policy.N, M: w.Policy.M})
+	err := stretch(a, i, j)
 	if errors.Is(err, ErrTooShort) {
 		w.mark(from, end, TooShort)
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("fit at %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+		return fmt.Errorf("from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+	}
+	return nil
+}
+
+// asked returns the samples that a model fitted at an anchor is asked about to score up to sample j of the window, and how many of them are its recent past. Always from the
+// same time, whatever is asked for: a model with memory must have seen the same samples. The horizon before the anchor tells what the fit makes of the recent past.
+func (w *walker) asked(a int64, before, j int) (grid series.Grid, recent int) {
+	step := w.window.Grid.Step
+	recent = int(w.Policy.Horizon.Milliseconds() / step)
+	return series.Grid{Start: a - int64(before+recent)*step, Step: step, N: before + recent + int((w.window.Grid.At(j)-a)/step)}, recent
+}
+
+// one fits the detector of a single series at anchor a and scores samples [i, j) of the window.
+func (w *walker) one(a int64, i, j int) error {
+	train := w.past.Between(a-w.Walk.Train.Milliseconds(), a)
+	before := contextOf(w.Detector, w.window.Grid.Step)
+	grid, recent := w.asked(a, before, j)
+	part := cover(w.s, grid)
+	var restore func(Result)
+	if isCounter(train.Values) {
+		train, part, restore = w.counter(a, part, before)
+	}
+	train = train.Where(w.clean)
+	model, err := w.Fits.fit(w.ctx, w.Judge, Train{Series: train, Zone: w.loc, N: w.Policy.N, M: w.Policy.M})
+	if err != nil {
+		return fmt.Errorf("fit: %w", err)
 	}
 	r, err := model.Score(part, before)
 	if err != nil {
-		return fmt.Errorf("score from %s: %w", time.UnixMilli(a).UTC().Format(time.RFC3339), err)
+		return fmt.Errorf("score: %w", err)
 	}
 	if c, ok := model.(Calibrated); ok {
 		w.promise = c.Calibration()
 	}
 	markShifted(part.Values[before:], r, recent)
-	markFlat(part.Values[before:], r, step, train.Values)
+	markFlat(part.Values[before:], r, grid.Step, train.Values)
 	if restore != nil {
 		restore(r)
 	}
@@ -276,6 +306,14 @@ func (w *walker) counter(a int64, part series.Series, before int) (train, grown 
 		}
 		lower(r, added[first:], resets)
 	}
+}
+
+// contextOf returns how many earlier samples a detector wants.
+func contextOf(detector any, step int64) int {
+	if c, ok := detector.(Contexter); ok {
+		return c.Context(step)
+	}
+	return 0
 }
 
 // copy takes the last j−i entries of r as those of samples [i, j).
