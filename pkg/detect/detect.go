@@ -119,12 +119,14 @@ const (
 	Reset
 	// Stale: nothing came for half an hour or more, of a series that was there before.
 	Stale
+	// Alone: fewer than three members of the fleet have a sample, so that none can differ from the others.
+	Alone
 	states
 )
 
-var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale"}
+var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale", "alone"}
 
-// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset" or "stale".
+// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale" or "alone".
 func (s State) String() string {
 	if s < states {
 		return stateNames[s]
