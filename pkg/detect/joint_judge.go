@@ -137,6 +137,7 @@ func (g *jointWalk) stretch(a int64, i, j int) error {
 	if err != nil {
 		return fmt.Errorf("score: %w", err)
 	}
+	g.walker.promised(model)
 	g.take(r, recent, i, j)
 	return nil
 }
@@ -199,6 +200,7 @@ func (g *jointWalk) verdicts(out series.Grid) JointVerdicts {
 		}
 	}
 	all := newVerdicts(leading, r)
+	all.Calibration = g.walker.promise
 	all.Episodes = g.Policy.run(leading, policy, &all)
 	f.Verdicts = all.last(out, g.Policy.outage(out.Step))
 	f.last(out)

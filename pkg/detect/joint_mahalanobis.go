@@ -16,7 +16,7 @@ func init() {
 		Name:    "mahalanobis",
 		Summary: "Distance from the usual point in units of how the dimensions usually vary with each other: finds broken correlations.",
 		Source:  "Mahalanobis, Proc. Nat. Inst. Sci. India 2(1), 1936; shrinkage by Ledoit and Wolf, J. Multivariate Anal. 88(2), 2004, doi:10.1016/S0047-259X(03)00096-4; concentration as in Rousseeuw and Van Driessen, Technometrics 41(3), 1999, doi:10.1080/00401706.1999.10485670",
-		New:     func() Joint { return &Mahalanobis{Trim: 0.01, Ridge: 0.01, budget: budget{Budget: 1}} },
+		New:     func() Joint { return &Mahalanobis{Trim: 0, Ridge: 0.01, budget: budget{Budget: 1}} },
 	})
 }
 

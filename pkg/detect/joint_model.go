@@ -66,7 +66,7 @@ func fitJoint(l jointLearner, train JointTrain, allowed float64) (JointModel, er
 	for i := range held {
 		held[i] /= unit
 	}
-	return &jointModel{frame: f, own: own, unit: unit, threshold: calibrate(held, v.Grid.Step, Train{N: train.N, M: train.M}, allowed)}, nil
+	return &jointModel{frame: f, own: own, width: l.width(), unit: unit, threshold: calibrate(held, v.Grid.Step, Train{N: train.N, M: train.M}, allowed)}, nil
 }
 
 // partsOf returns the parts of point i, or where none are wanted room for them.
@@ -127,8 +127,10 @@ func (p points) there() int {
 // jointModel is a frame, a measure and a threshold. Without a measure no dimension varied in the window.
 type jointModel struct {
 	*frame
-	own  jointMeasure
-	unit float64
+	own jointMeasure
+	// width is how many points a score looks at, and unit the usual raw score.
+	width int
+	unit  float64
 	threshold
 }
 
@@ -165,10 +167,20 @@ func (m *jointModel) Score(window series.Vector, warmup int) (JointResult, error
 			}
 		}
 		if r.Score[i] >= 1 {
-			r.Break[i] = m.kind(window, k, p.row(k))
+			r.Break[i] = m.last(window, p, k)
 		}
 	}
 	return r, nil
+}
+
+// last tells the kind of point k, or where that is within its range that of the newest point in its window that is not: an incident is judged with its window.
+func (m *jointModel) last(window series.Vector, p points, k int) Break {
+	for back := range min(m.width, k+1) {
+		if b := m.kind(window, k-back, p.row(k-back)); b != Correlation {
+			return b
+		}
+	}
+	return Correlation
 }
 
 // missing makes point i a gap.
@@ -218,7 +230,7 @@ func (m *jointModel) MarshalBinary() ([]byte, error) {
 	if m.own == nil {
 		return m.frame.write(written(shapeJointConstant)), nil
 	}
-	return m.own.write(m.threshold.write(m.frame.write(written(shapeJoint)).Floats(m.unit))), nil
+	return m.own.write(m.threshold.write(m.frame.write(written(shapeJoint)).Ints(int64(m.width)).Floats(m.unit))), nil
 }
 
 // The shapes of written joint models.
@@ -236,7 +248,7 @@ func readJoint(data []byte, own func(r *wire.Reader, d int) jointMeasure) (Joint
 	}
 	m := &jointModel{frame: readFrame(r)}
 	if shape == shapeJoint {
-		m.unit, m.threshold = r.Float(), readThreshold(r)
+		m.width, m.unit, m.threshold = int(r.Int()), r.Float(), readThreshold(r)
 		m.own = own(r, m.d)
 	}
 	if err := r.Close(); err != nil {

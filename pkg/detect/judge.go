@@ -280,9 +280,7 @@ func (w *walker) one(a int64, i, j int) error {
 	if err != nil {
 		return fmt.Errorf("score: %w", err)
 	}
-	if c, ok := model.(Calibrated); ok {
-		w.promise = c.Calibration()
-	}
+	w.promised(model)
 	markShifted(part.Values[before:], r, recent)
 	markFlat(part.Values[before:], r, grid.Step, train.Values)
 	if restore != nil {
@@ -305,6 +303,13 @@ func (w *walker) counter(a int64, part series.Series, before int) (train, grown 
 			resets[i] -= first
 		}
 		lower(r, added[first:], resets)
+	}
+}
+
+// promised keeps what a model promises.
+func (w *walker) promised(model any) {
+	if c, ok := model.(Calibrated); ok {
+		w.promise = c.Calibration()
 	}
 }
 

@@ -121,6 +121,7 @@ func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdi
 			}
 		}
 		v := newVerdicts(one.window, one.r)
+		v.Calibration = w.walker.promise
 		v.Episodes = j.Policy.run(one.window, one.r, &v)
 		for i := range v.Episodes {
 			v.Episodes[i].Detector = "peers"
@@ -165,6 +166,7 @@ func (g *fleetWalk) stretch(a int64, i, j int) error {
 	if err != nil {
 		return fmt.Errorf("compare: %w", err)
 	}
+	g.walker.promised(model)
 	for m, r := range found {
 		markShifted(part.Members[m].Values[before:], r, recent)
 		one := walker{r: g.found[m]}

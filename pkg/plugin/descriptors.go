@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"slices"
+
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/registry"
@@ -20,6 +22,13 @@ type KindDescriptor struct {
 	Title   string             `json:"title"`
 	Summary string             `json:"summary"`
 	Outputs []OutputDescriptor `json:"outputs"`
+	// Detectors are those of a kind that has its own; else the common ones are meant. Detector is the default.
+	Detectors []DetectorDescriptor `json:"detectors,omitempty"`
+	Detector  string               `json:"detector,omitempty"`
+	// Dimensions is set where several named expressions may stand in place of one.
+	Dimensions bool `json:"dimensions,omitempty"`
+	// Fields are those that this kind has besides the common ones.
+	Fields []ParamDescriptor `json:"fields,omitempty"`
 }
 
 // OutputDescriptor describes one form of the answer.
@@ -66,19 +75,45 @@ func describe(lang string, zone string) Descriptors {
 			key := "kind." + name + ".output." + o
 			k.Outputs = append(k.Outputs, OutputDescriptor{Name: o, Title: title(lang, key, o), Help: or(lang, key+".help", "")})
 		}
+		k.describe(lang, e.New())
 		d.Kinds = append(d.Kinds, k)
 	}
-	for _, name := range detect.Detectors.Names() {
-		e, err := detect.Detectors.Get(name)
+	d.Detectors = describeAll(lang, "detector.", "param.", detect.Detectors)
+	return d
+}
+
+// describeAll describes the members of a registry of detectors; the prefixes are those of their texts in the catalogue.
+func describeAll[T any](lang, prefix, params string, of *registry.Of[T]) []DetectorDescriptor {
+	var out []DetectorDescriptor
+	for _, name := range of.Names() {
+		e, err := of.Get(name)
 		if err != nil {
-			continue
+			continue // it was listed a moment ago
 		}
-		d.Detectors = append(d.Detectors, DetectorDescriptor{
-			Name: name, Title: title(lang, "detector."+name, name), Summary: or(lang, "detector."+name+".summary", e.Summary), Source: e.Source,
-			Params: translated(lang, "param."+name, registry.ParamsOf(e.New())),
+		out = append(out, DetectorDescriptor{
+			Name: name, Title: title(lang, prefix+name, name), Summary: or(lang, prefix+name+".summary", e.Summary), Source: e.Source,
+			Params: translated(lang, params+name, registry.ParamsOf(e.New())),
 		})
 	}
-	return d
+	return out
+}
+
+// ownFields are the names of the fields that some kinds have and others do not.
+var ownFields = []string{"group_by", "clean"}
+
+// describe adds what the kind has of its own.
+func (k *KindDescriptor) describe(lang string, kind Kind) {
+	switch q := kind.(type) {
+	case *jointQuery:
+		k.Detectors, k.Detector, k.Dimensions = describeAll(lang, "joint.", "param.joint.", detect.Joints), q.Detector, true
+	case *peersQuery:
+		k.Detectors, k.Detector = describeAll(lang, "peers.", "param.peers.", detect.PeerDetectors), q.Detector
+	}
+	for _, p := range registry.ParamsOf(kind) {
+		if slices.Contains(ownFields, p.Name) {
+			k.Fields = append(k.Fields, translated(lang, "kind."+k.Name, []registry.Param{p})...)
+		}
+	}
 }
 
 // translated gives parameters the language's titles, help and units. Names, enums and defaults are what people write in queries: they stay.

@@ -18,6 +18,7 @@ import (
 type row struct {
 	judged
 	detect.Episode
+	detail *detect.JointDetail // of a vector
 }
 
 // maxRows bounds the episodes of one answer; the newest are kept.
@@ -27,8 +28,12 @@ const maxRows = 5000
 func (o *outcome) rows() []row {
 	var rows []row
 	for _, j := range o.judged {
-		for _, e := range j.episodes {
-			rows = append(rows, row{j, e})
+		for i, e := range j.episodes {
+			r := row{judged: j, Episode: e}
+			if j.details != nil {
+				r.detail = &j.details[i]
+			}
+			rows = append(rows, r)
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.Began, b.Began) })
@@ -82,15 +87,18 @@ func (o *outcome) intervalFrames() data.Frames {
 			return &t
 		})),
 		field("series", column(rows, func(r row) string { return r.name })),
-		field("reason", column(rows, func(r row) string { return o.reason(r.Episode) })),
+		field("reason", column(rows, func(r row) string { return o.reason(r) })),
 		field("peak", at(func(e detect.Episode) float64 { return e.Peak })),
-		field("direction", column(rows, func(r row) string { return o.direction(r.Episode) })),
+		field("direction", column(rows, o.direction)),
 		field("value", at(func(e detect.Episode) float64 { return e.Actual })),
 		field("expected", at(func(e detect.Episode) float64 { return e.Expected })),
 		field("lower", at(func(e detect.Episode) float64 { return e.Lower })),
 		field("upper", at(func(e detect.Episode) float64 { return e.Upper })),
 	)
 	frame.Fields[4].Config.SetDecimals(2)
+	if o.joint {
+		frame.Fields = append(frame.Fields, o.jointColumns(rows)...)
+	}
 	taken := map[string]bool{}
 	for _, f := range frame.Fields {
 		taken[f.Name] = true
@@ -107,12 +115,19 @@ func (o *outcome) intervalFrames() data.Frames {
 	return data.Frames{frame}
 }
 
-func (o *outcome) direction(e detect.Episode) string {
-	return message.Text(o.query.Lang, "plugin.direction."+e.Direction)
+// direction is the side of an episode; of a vector, which has none, its kind.
+func (o *outcome) direction(r row) string {
+	if r.detail != nil {
+		return message.Text(o.query.Lang, "plugin.break."+r.detail.Break.String())
+	}
+	return message.Text(o.query.Lang, "plugin.direction."+r.Direction)
 }
 
-func (o *outcome) reason(e detect.Episode) string {
-	return e.Explain(o.query.Lang, o.query.location(), o.shown.Step)
+func (o *outcome) reason(r row) string {
+	if r.detail != nil {
+		return r.detail.Explain(r.Episode, o.query.Lang, o.query.location(), o.shown.Step)
+	}
+	return r.Episode.Explain(o.query.Lang, o.query.location(), o.shown.Step)
 }
 
 // labelNames returns the names of all labels of the rows' series, sorted.
@@ -144,10 +159,15 @@ func (o *outcome) annotationFrames() data.Frames {
 		data.NewField("time", nil, column(rows, func(r row) time.Time { return date(r.Began) })),
 		data.NewField("timeEnd", nil, column(rows, end)),
 		data.NewField("title", nil, column(rows, func(r row) string {
-			return message.Text(o.query.Lang, "plugin.annotation.title", "name", r.name, "direction", o.direction(r.Episode), "score", detect.Format(r.Peak))
+			return message.Text(o.query.Lang, "plugin.annotation.title", "name", r.name, "direction", o.direction(r), "score", detect.Format(r.Peak))
 		})),
-		data.NewField("text", nil, column(rows, func(r row) string { return o.reason(r.Episode) })),
-		data.NewField("tags", nil, column(rows, func(r row) string { return tags(r.labels, r.Direction) })),
+		data.NewField("text", nil, column(rows, func(r row) string { return o.reason(r) })),
+		data.NewField("tags", nil, column(rows, func(r row) string {
+			if r.detail != nil {
+				return tags(r.labels, r.detail.Break.String())
+			}
+			return tags(r.labels, r.Direction)
+		})),
 		// 0: these are no annotations of Grafana's own, which could be edited.
 		data.NewField("id", nil, make([]int64, len(rows))),
 	)

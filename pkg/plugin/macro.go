@@ -29,6 +29,11 @@ var macroForm = regexp.MustCompile(`\$(__\w+)|\$\{(__\w+)(?::\w+)?\}|\[\[(__\w+)
 
 // expand puts the values of macros into an expression, and refuses what would tie the verdict to the panel.
 func expand(expr string, values map[string]string) (string, error) {
+	return expandAs("expr", expr, values)
+}
+
+// expandAs is expand for the expression of another parameter.
+func expandAs(parameter, expr string, values map[string]string) (string, error) {
 	out := macroForm.ReplaceAllStringFunc(expr, func(m string) string {
 		if v, ok := values[strings.Trim(strings.SplitN(m, ":", 2)[0], "$[]{}")]; ok {
 			return v
@@ -36,7 +41,7 @@ func expand(expr string, values map[string]string) (string, error) {
 		return m
 	})
 	if err := refuse(out, values); err != nil {
-		return "", fmt.Errorf("parameter \"expr\": %w", err)
+		return "", fmt.Errorf("parameter %q: %w", parameter, err)
 	}
 	return out, nil
 }

@@ -98,6 +98,9 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	case len(o.judged) == 0:
 		say(info, "nothing-now", "count", o.absent)
 	}
+	if n := o.unfit.Load(); n > 0 {
+		say(warning, "unfit", "series", n, "all", len(o.judged))
+	}
 	if o.cut > 0 {
 		say(warning, "cut", "shown", len(o.judged), "all", len(o.judged)+o.cut, "limit", o.request.Settings.MaxSeries)
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -24,11 +26,14 @@ type outcome struct {
 	fetched series.Grid
 	answer  prom.Answer
 	history prom.History
+	clean   detect.Clean
 
-	judged []judged // the series with samples in the shown range, sorted by labels
-	absent int      // series without any
-	cut    int      // series beyond the cap
-	older  int      // episodes beyond the cap of a table
+	joint  bool         // vectors are judged
+	judged []judged     // the series with samples in the shown range, sorted by labels
+	absent int          // series without any
+	cut    int          // series beyond the cap
+	older  int          // episodes beyond the cap of a table
+	unfit  atomic.Int64 // series that the clean-baseline filter says nothing of
 
 	asking, judging time.Duration
 	fits            detect.FitStats // what the cache did meanwhile
@@ -41,25 +46,70 @@ type judged struct {
 	episodes []detect.Episode
 	notices  []detect.Notice
 	promise  detect.Calibration
-	frame    *data.Frame // of the outputs series and latest; nil when there is none
+	frame    *data.Frame          // of the outputs series and latest; nil when there is none
+	details  []detect.JointDetail // of the episodes of a vector
+	verdicts detect.Verdicts      // of a member of a fleet, until its frame is made
 }
 
 func (o *outcome) run(ctx context.Context) error {
 	q, r := o.query, o.request
-	o.fetched = q.Fetch(o.shown.Start, o.shown.At(o.shown.N-1), q.policy)
-	began := r.Clock()
-	var err error
-	if o.answer, err = r.Source.Range(ctx, o.expr, o.fetched); err != nil {
+	if err := o.ask(ctx, func() (err error) {
+		o.answer, err = r.Source.Range(ctx, o.expr, o.fetched)
+		return err
+	}); err != nil {
 		return err
 	}
-	o.history = r.History(ctx)
 	judge := detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: r.Fits, HistoryStart: o.history.Start(r.Now.UnixMilli())}
-	o.asking = r.Clock().Sub(began)
+	return o.timed(func() error { return o.judge(ctx, judge, o.choose()) })
+}
 
-	began = r.Clock()
+// ask fetches what is judged, by the given function, then what the clean-baseline filter says, and the history.
+func (o *outcome) ask(ctx context.Context, samples func() error) error {
+	q, r := o.query, o.request
+	o.fetched = q.Fetch(o.shown.Start, o.shown.At(o.shown.N-1), q.policy)
+	began := r.Clock()
+	if err := samples(); err != nil {
+		return err
+	}
+	if strings.TrimSpace(q.Clean) != "" {
+		expr, err := expandAs("clean", q.Clean, macros(q.Step, q.Train, r.Settings.TimeInterval))
+		if err != nil {
+			return inputError{err}
+		}
+		answer, err := r.Source.Range(ctx, expr, o.fetched)
+		if err != nil {
+			return fmt.Errorf("clean: %w", err)
+		}
+		o.clean = detect.NewClean(expr, answer.Set)
+		o.remarks(answer)
+	}
+	o.history = r.History(ctx)
+	o.asking = r.Clock().Sub(began)
+	return nil
+}
+
+// remarks takes what another answer says besides its series.
+func (o *outcome) remarks(a prom.Answer) {
+	o.answer.Warnings = append(slices.Clip(o.answer.Warnings), a.Warnings...)
+	o.answer.Infos = append(slices.Clip(o.answer.Infos), a.Infos...)
+	o.answer.Notices = append(slices.Clip(o.answer.Notices), a.Notices...)
+}
+
+// mask returns where a series is fit for training.
+func (o *outcome) mask(ls series.Labels) series.Series {
+	mask, found := o.clean.Mask(ls)
+	if !found {
+		o.unfit.Add(1)
+	}
+	return mask
+}
+
+// timed judges, and takes the time and what the cache did.
+func (o *outcome) timed(judge func() error) error {
+	r := o.request
+	began := r.Clock()
 	before := fitStats(r.Fits)
-	members := o.choose()
-	if err := o.judge(ctx, judge, members); err != nil {
+	if err := judge(); err != nil {
 		return err
 	}
 	after := fitStats(r.Fits)
@@ -109,28 +159,36 @@ func (o *outcome) frames(empty *data.Frame) data.Frames {
 
 func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Series) error {
 	o.judged = make([]judged, len(members))
+	return inParallel(ctx, len(members), func(ctx context.Context, i int) error {
+		s := members[i]
+		v, err := j.Filtered(ctx, s, o.mask(s.Labels), o.shown.Start, o.shown.At(o.shown.N-1))
+		if err != nil {
+			return fmt.Errorf("detector %s: %w", o.query.Detector, err)
+		}
+		kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration}
+		switch o.query.Output {
+		case outputSeries:
+			kept.frame = o.seriesFrame(kept.name, v, lookOf(o.request.RefID, i, len(members)))
+		case outputLatest:
+			kept.frame = latestFrame(kept.name, v)
+		}
+		o.judged[i] = kept
+		return nil
+	})
+}
+
+// inParallel calls f for 0 to n−1 on all cores; one that panics fails.
+func inParallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, s := range members {
+	for i := range n {
 		g.Go(func() (err error) {
 			defer func() {
 				if p := recover(); p != nil {
 					err = panicked(p)
 				}
 			}()
-			v, err := j.Series(ctx, s, o.shown.Start, o.shown.At(o.shown.N-1))
-			if err != nil {
-				return fmt.Errorf("detector %s: %w", o.query.Detector, err)
-			}
-			kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration}
-			switch o.query.Output {
-			case outputSeries:
-				kept.frame = o.seriesFrame(kept.name, v, lookOf(o.request.RefID, i, len(members)))
-			case outputLatest:
-				kept.frame = latestFrame(kept.name, v)
-			}
-			o.judged[i] = kept
-			return nil
+			return f(ctx, i)
 		})
 	}
 	return g.Wait()

@@ -37,6 +37,7 @@ const (
 // detectQuery asks for verdicts over the series of a PromQL expression.
 type detectQuery struct {
 	Expr     string `json:"expr" help:"PromQL whose series are judged."`
+	Clean    string `json:"clean" help:"PromQL whose truth marks the samples that are fit for training, like errors < 0.2; empty: all are."`
 	Detector string `json:"detector" help:"Name of the detector."`
 	detect.Walk
 	Output string `json:"output" enum:"series,latest,intervals,annotations" help:"What is returned."`
@@ -46,6 +47,7 @@ type detectQuery struct {
 	params   json.RawMessage
 	policy   detect.Policy
 	detector detect.Detector
+	working  any // the detector, of whatever shape
 }
 
 func (q *detectQuery) Prepare(s Settings) { q.Zone, q.Lang = s.Zone, s.Lang }
@@ -79,6 +81,7 @@ func (q *detectQuery) Validate() error {
 	}
 	var err error
 	q.detector, err = detect.Detectors.New(q.Detector, registry.FromJSON(q.params))
+	q.working = q.detector
 	return err
 }
 
@@ -104,19 +107,24 @@ func (q *detectQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 			return nil, err
 		}
 	}
+	return out.all(), nil
+}
+
+// all returns the frames of the wanted output.
+func (o *outcome) all() data.Frames {
 	var frames data.Frames
-	switch q.Output {
+	switch o.query.Output {
 	case outputSeries:
-		frames = out.frames(data.NewFrame(""))
+		frames = o.frames(data.NewFrame(""))
 	case outputLatest:
-		frames = out.frames(numeric(data.NewFrame("")))
+		frames = o.frames(numeric(data.NewFrame("")))
 	case outputIntervals:
-		frames = out.intervalFrames()
+		frames = o.intervalFrames()
 	case outputAnnotations:
-		frames = out.annotationFrames()
+		frames = o.annotationFrames()
 	}
-	out.describe(frames)
-	return frames, nil
+	o.describe(frames)
+	return frames
 }
 
 // shown returns the grid of the verdicts that are asked for: the samples of the panel's range that can exist already; for the latest
@@ -139,11 +147,14 @@ func (q *detectQuery) shown(r Request) (series.Grid, error) {
 
 // executed is what the query inspector shows: the PromQL as it was sent, and in a comment all that was done with it.
 func (q *detectQuery) executed(expr string) string {
-	params, err := json.Marshal(q.detector)
+	params, err := json.Marshal(q.working)
 	if err != nil {
 		params = []byte("{}")
 	}
 	p := q.policy
+	if q.Clean != "" {
+		expr += "\n# learns where: " + strings.Join(strings.Fields(q.Clean), " ")
+	}
 	return fmt.Sprintf("%s\n# %s %s, step %s, train %s, refit %s, min_train %s, zone %s, policy: direction %s, %d of %d samples, min_abs %g, min_rel %g, recovery %g for %d samples, horizon %s",
 		expr, q.Detector, params, q.Step, q.Train, q.Refit, q.MinTrain, q.zone(), p.Direction, p.N, p.M, p.MinAbs, p.MinRel, p.Recovery, p.Recover, p.Horizon)
 }

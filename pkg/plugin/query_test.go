@@ -76,11 +76,11 @@ func TestBadQueries(t *testing.T) {
 		`[]`:                             `the query is not a JSON object`,
 		`null`:                           `the query is not a JSON object`,
 		`{"kind":7}`:                     `parameter "kind": got 7, want the name of a query kind`,
-		`{"kind":"detekt"}`:              `unknown query kind "detekt": want one of detect`,
+		`{"kind":"detekt"}`:              `unknown query kind "detekt": want one of ` + strings.Join(Kinds.Names(), ", "),
 		`{}`:                             `parameter "expr": got nothing, want a PromQL expression`,
 		`{"expr":" "}`:                   `parameter "expr": got nothing, want a PromQL expression`,
 		`{"expr":["up"]}`:                `parameter "expr": got ["up"], want a string`,
-		`{"expr":"up","steps":"1m"}`:     `unknown parameter "steps": want one of params, policy, expr, detector, step, train, refit, min_train, zone, output, legend, lang`,
+		`{"expr":"up","steps":"1m"}`:     `unknown parameter "steps": want one of params, policy, expr, clean, detector, step, train, refit, min_train, zone, output, legend, lang`,
 		`{"expr":"up","step":60}`:        `parameter "step": got 60, want a duration like 90s, 5m, 12h or 7d`,
 		`{"expr":"up","step":"0s"}`:      `parameter "step": got 0s, want 1s to 1d`,
 		`{"expr":"up","step":"7m"}`:      `parameter "refit": got 1d, want a multiple of the step, which is 7m`,
@@ -95,7 +95,7 @@ func TestBadQueries(t *testing.T) {
 		`{"expr":"up","detector":"test_level","params":{"width":0}}`:  `detector test_level: parameter "width": got 0, want 0.1 to 1000`,
 		`{"expr":"up @ start()"}`:                                     `parameter "expr": start() is not allowed, since it is the range of the panel: use a fixed time, or an offset`,
 		`{"expr":"up[$foo]"}`:                                         `parameter "expr": variable $foo has no value here: want one of $__interval, $__interval_ms, $__range, $__range_ms, $__range_s, $__rate_interval, $__rate_interval_ms, or a variable of the dashboard (alert rules have none)`,
-		`{"expr":"up","step":"1s","train":"1d","horizon":"1h"}`:       `unknown parameter "horizon": want one of params, policy, expr, detector, step, train, refit, min_train, zone, output, legend, lang`,
+		`{"expr":"up","step":"1s","train":"1d","horizon":"1h"}`:       `unknown parameter "horizon": want one of params, policy, expr, clean, detector, step, train, refit, min_train, zone, output, legend, lang`,
 		`{"expr":"up","step":"1s","train":"1d","min_train":"1h"}LONG`: `parameter "step": got 1s, which makes 31536000 samples of each series in the shown range, want at most 530000: show a shorter range or use a longer step`,
 	} {
 		from := goldenNow.Add(-time.Hour)
