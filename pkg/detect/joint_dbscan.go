@@ -50,7 +50,7 @@ func (*JointDBSCAN) unmarshal(data []byte) (JointModel, error) { return readJoin
 const densityPoints = 500
 
 func (d *JointDBSCAN) learn(p points, rng *rand.Rand) (jointMeasure, error) {
-	at := drawn(windowsOf(p, 1), densityPoints, rng)
+	at := evenly(windowsOf(p, 1), densityPoints, rng)
 	n := len(at)
 	if n < max(leastPoints/3, 2*d.Neighbours) {
 		return nil, fmt.Errorf("%w: %d points, want at least %d", ErrTooShort, n, max(leastPoints/3, 2*d.Neighbours))

@@ -51,7 +51,7 @@ func (d *JointForest) learn(p points, rng *rand.Rand) (jointMeasure, error) {
 		return nil, fmt.Errorf("%w: %d points, want at least %d", ErrTooShort, len(at), leastPoints/3)
 	}
 	n := min(d.Sample, len(at))
-	m := &grove{usual: pathOf(float64(n)), d: p.d}
+	m := &grove{usual: depthOf(float64(n)), d: p.d}
 	m.limits(p, at)
 	deepest := int(math.Ceil(math.Log2(float64(n))))
 	sample := make([]int32, n)
@@ -67,8 +67,8 @@ func (d *JointForest) learn(p points, rng *rand.Rand) (jointMeasure, error) {
 	return m, nil
 }
 
-// node is a cut, or a leaf (dim < 0), whose at is the depth that the points in it would still have.
-type node struct {
+// fork is a cut, or a leaf (dim < 0), whose at is the depth that the points in it would still have.
+type fork struct {
 	dim         int32
 	left, right int32
 	at          float64
@@ -83,7 +83,7 @@ type grove struct {
 	// lower and upper are what all but one in a thousand of the points lie between, per dimension.
 	lower, upper []float64
 	roots        []int64
-	nodes        []node
+	nodes        []fork
 }
 
 // limits learns the usual range of each dimension.
@@ -98,8 +98,8 @@ func (m *grove) limits(p points, ends []int) {
 	}
 }
 
-// pathOf is the mean depth of a search that fails in a binary tree of n points.
-func pathOf(n float64) float64 {
+// depthOf is the mean depth of a search that fails in a binary tree of n points.
+func depthOf(n float64) float64 {
 	if n <= 1 {
 		return 0
 	}
@@ -112,7 +112,7 @@ func pathOf(n float64) float64 {
 // grow appends the tree of these points, which it reorders, and returns its root.
 func (m *grove) grow(p points, sample []int32, depth int, rng *rand.Rand) int32 {
 	self := int32(len(m.nodes))
-	m.nodes = append(m.nodes, node{dim: -1, at: pathOf(float64(len(sample)))})
+	m.nodes = append(m.nodes, fork{dim: -1, at: depthOf(float64(len(sample)))})
 	if depth == 0 || len(sample) <= 1 {
 		return self
 	}
@@ -232,7 +232,7 @@ func readGrove(r *wire.Reader, d int) jointMeasure {
 			r.Fail()
 			return m
 		}
-		m.nodes = append(m.nodes, node{dim: int32(x[0]), left: int32(x[1]), right: int32(x[2]), at: x[3], bits: x[4]})
+		m.nodes = append(m.nodes, fork{dim: int32(x[0]), left: int32(x[1]), right: int32(x[2]), at: x[3], bits: x[4]})
 	}
 	return m
 }

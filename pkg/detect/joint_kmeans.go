@@ -63,7 +63,7 @@ func (d *JointKMeans) learn(p points, rng *rand.Rand) (jointMeasure, error) {
 		return nil, fmt.Errorf("%w: %d windows of %d points, want at least %d", ErrTooShort, len(ends), d.Window, leastPoints/3)
 	}
 	k := min(d.Clusters, len(ends)/2)
-	ends = drawn(ends, min(max(clusterWork/(size*k), fewestWindows), mostWindows), rng)
+	ends = evenly(ends, min(max(clusterWork/(size*k), fewestWindows), mostWindows), rng)
 	m := &centres{window: d.Window, size: size, at: make([]float64, k*size)}
 	m.seed(p, ends, rng)
 	own := make([]int, len(ends))
@@ -91,8 +91,8 @@ func windowsOf(p points, w int) []int {
 	return ends
 }
 
-// drawn returns at most n of them, evenly drawn: one from each of n stretches.
-func drawn(ends []int, n int, rng *rand.Rand) []int {
+// evenly returns at most n of them, evenly drawn: one from each of n stretches.
+func evenly(ends []int, n int, rng *rand.Rand) []int {
 	if len(ends) <= n {
 		return ends
 	}

@@ -277,7 +277,7 @@ func reviewJoint(l jointLearner, train JointTrain, v series.Vector, around int) 
 		if w := l.width(); w > 1 {
 			out = shifted(out, w)
 		}
-		out = centred(out, around)
+		out = meanAround(out, around)
 	}
 	for i, gap := range p.out {
 		if gap {
@@ -302,8 +302,8 @@ func shifted(raw []float64, w int) []float64 {
 	return out
 }
 
-// centred returns the means over w points around each, fewer at the ends.
-func centred(raw []float64, w int) []float64 {
+// meanAround returns the means over w points around each, fewer at the ends.
+func meanAround(raw []float64, w int) []float64 {
 	if w <= 1 {
 		return raw
 	}
