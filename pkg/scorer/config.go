@@ -63,10 +63,12 @@ type Rule struct {
 
 // Fields are the plain fields of a rule.
 type Fields struct {
-	Name     string            `json:"name" yaml:"name" help:"Name of the rule, unique in the file: the label rule of all its series."`
-	Expr     string            `json:"expr" yaml:"expr" help:"PromQL expression whose series are judged. $__interval is the step, $__rate_interval at least four scrapes, $__range the training window."`
-	Detector string            `json:"detector" yaml:"detector" help:"Detector, see foreshock detectors."`
-	Interval registry.Duration `json:"interval" yaml:"interval" min:"0" max:"86400" help:"How often the rule is evaluated: a multiple of the step; 0s is the step."`
+	Name           string            `json:"name" yaml:"name" help:"Name of the rule, unique in the file: the label rule of all its series."`
+	Expr           string            `json:"expr" yaml:"expr" help:"PromQL expression whose series are judged. $__interval is the step, $__rate_interval at least four scrapes, $__range the training window."`
+	Detector       string            `json:"detector" yaml:"detector" help:"Detector, see foreshock detectors."`
+	Interval       registry.Duration `json:"interval" yaml:"interval" min:"0" max:"86400" help:"How often the rule is evaluated: a multiple of the step; 0s is the step."`
+	Selftest       string            `json:"selftest" yaml:"selftest" enum:"on,off" help:"Whether the rule must find what is put into its own series before it is armed; off needs a reason."`
+	SelftestReason string            `json:"selftest_reason" yaml:"selftest_reason" help:"Why the self-test is off; shown with the rule."`
 	// MaxSeries bounds what a change of labels can cost.
 	MaxSeries int `json:"max_series" yaml:"max_series" min:"1" max:"1000000" help:"Series that the rule judges, over all shards: the first by their labels; the rest is counted as dropped."`
 	detect.Walk
@@ -74,7 +76,7 @@ type Fields struct {
 
 // DefaultFields returns the defaults of a rule.
 func DefaultFields() Fields {
-	return Fields{Detector: "seasonal", MaxSeries: 1000, Walk: detect.DefaultWalk()}
+	return Fields{Selftest: "on", Detector: "seasonal", MaxSeries: 1000, Walk: detect.DefaultWalk()}
 }
 
 // every returns how often the rule is evaluated, in milliseconds.

@@ -87,11 +87,15 @@ func (s Shard) has(labels series.Labels) bool {
 	if s.Count <= 1 {
 		return true
 	}
+	return int(mixed(labels)%uint64(s.Count)) == s.Index
+}
+
+// mixed is the hash of labels with its bits mixed.
+func mixed(labels series.Labels) uint64 {
 	h := labels.Hash()
 	h ^= h >> 33
 	h *= 0xff51afd7ed558ccd // finaliser of MurmurHash3
-	h ^= h >> 33
-	return int(h%uint64(s.Count)) == s.Index
+	return h ^ h>>33
 }
 
 // isGap reports a missing sample.

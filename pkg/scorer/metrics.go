@@ -42,6 +42,8 @@ type metrics struct {
 	failures        *prometheus.CounterVec
 	missed          *prometheus.CounterVec
 	rules           prometheus.Gauge
+	armed           *prometheus.GaugeVec
+	tests           *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -55,12 +57,14 @@ func newMetrics() *metrics {
 		last:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_last_evaluation_timestamp_seconds", Help: "Unix time for which the rule was last evaluated with success; 0 before."}, rule),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_scorer_rule_failures_total", Help: "Evaluations of the rule that failed, and single series of it that could not be judged or published, by reason."}, []string{"rule", "reason"}),
 		missed:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_scorer_rule_missed_evaluations_total", Help: "Evaluations left out because the one before had not ended."}, rule),
+		armed:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_armed", Help: "1 while the rule's series are published, 0 before and after a failed self-test."}, rule),
+		tests:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_selftest", Help: "1 for the outcome of the rule's last self-test: passed, failed, not-tested, off, or pending before the first."}, []string{"rule", "outcome"}),
 		rules:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "foreshock_scorer_rules", Help: "Rules of the configuration in force."}),
 	}
 }
 
 func (m *metrics) collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.duration, m.samples, m.fits, m.series, m.dropped, m.last, m.failures, m.missed, m.rules}
+	return []prometheus.Collector{m.duration, m.samples, m.fits, m.series, m.dropped, m.last, m.failures, m.missed, m.rules, m.armed, m.tests}
 }
 
 // keep initialises the series of these rules and drops those of all others.
@@ -78,6 +82,9 @@ func (m *metrics) keep(before, now []string) {
 		m.dropped.WithLabelValues(r)
 		m.last.WithLabelValues(r)
 		m.missed.WithLabelValues(r)
+		if !slices.Contains(before, r) {
+			m.tested(r, outcomePending, false)
+		}
 		for _, why := range reasons {
 			m.failures.WithLabelValues(r, why)
 		}
@@ -94,6 +101,23 @@ func (m *metrics) forget(rule string) {
 	m.last.DeleteLabelValues(rule)
 	m.missed.DeleteLabelValues(rule)
 	m.failures.DeletePartialMatch(prometheus.Labels{"rule": rule})
+	m.armed.DeleteLabelValues(rule)
+	m.tests.DeletePartialMatch(prometheus.Labels{"rule": rule})
+}
+
+// tested shows the outcome of a rule's self-test.
+func (m *metrics) tested(rule, outcome string, armed bool) {
+	for _, o := range testOutcomes {
+		m.tests.WithLabelValues(rule, o).Set(number(o == outcome))
+	}
+	m.armed.WithLabelValues(rule).Set(number(armed))
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // newStateMetrics reads the caches and the remote writer when it is scraped.

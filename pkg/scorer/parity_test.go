@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/detect"
-	again "github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/evaluate"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
@@ -67,7 +67,7 @@ rules:
 	from := s.Grid.At(s.Grid.N - 1200)
 	to := s.Grid.At(s.Grid.N - 1)
 	r := parse(t, text).Rules[0]
-	replayed, err := again.Replay{Judge: r.Judge}.Case(t.Context(), again.Case{Series: s, From: from, To: to})
+	replayed, err := evaluate.Replay{Judge: r.Judge}.Case(t.Context(), evaluate.Case{Series: s, From: from, To: to})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ rules:
 	raised, before := 0, 0.0
 	for i := range v.Score {
 		now = time.UnixMilli(v.Series.Grid.At(i))
-		evaluate(t, scorer, now)
+		evaluateAt(t, scorer, now)
 		got := gathered(t, reg, published5...)
 		if v.State[i] == detect.Gap { // the scorer shows the sample before
 			continue
@@ -114,7 +114,7 @@ rules:
   - {name: a, expr: 'sum(rate(x{a="b"}[5m])) > 0', step: 5m, train: 14d, zone: Asia/Shanghai, params: {budget: 0.25, week: "off"}, policy: {n: 5, m: 8, min_rel: 0.3, direction: down}}
 `
 	want := parse(t, text).Rules[0]
-	printed, err := again.RuleText(want.Name, want.Expr, want.Judge)
+	printed, err := evaluate.RuleText(want.Name, want.Expr, want.Judge)
 	if err != nil {
 		t.Fatal(err)
 	}

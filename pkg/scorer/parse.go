@@ -429,6 +429,9 @@ func (p *fileParser) finish(r *Rule, lines map[string]int) {
 		p.problem(r.Line, "field \"expr\": got nothing, want a PromQL expression")
 		return
 	}
+	if r.Selftest == "off" && strings.TrimSpace(r.SelftestReason) == "" {
+		p.problem(line("selftest"), "field \"selftest\": got \"off\" without selftest_reason, want the reason: whoever reads the rule later will ask")
+	}
 	if r.Interval%r.Step != 0 {
 		p.problem(line("interval"), "field \"interval\": got %s, want a multiple of the step, which is %s", r.Interval, r.Step)
 	}

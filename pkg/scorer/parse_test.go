@@ -22,7 +22,7 @@ func TestProblems(t *testing.T) {
 		{"no rules", "prometheus: {url: http://a}", `f:1: field "rules": want a list of at least one rule`},
 		{"unknown section", "rulez: []\nrules: [{name: a, expr: up}]", `f:1: the file: unknown field "rulez", want one of prometheus, remote_write, defaults, rules`},
 		{"password", "prometheus: {url: 'ftp://u:secret@h'}\nrules: [{name: a, expr: up}]", `f:1: field "prometheus.url": got "ftp://u:xxxxx@h", want an address like http://prometheus:9090`},
-		{"unknown field", "rules:\n- name: a\n  exprr: up\n  expr: up", `f:3: rule "a": unknown field "exprr", want one of name, expr, detector, interval, max_series, step, train, refit, min_train, zone, params, policy, labels`},
+		{"unknown field", "rules:\n- name: a\n  exprr: up\n  expr: up", `f:3: rule "a": unknown field "exprr", want one of name, expr, detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, params, policy, labels`},
 		{"twice", "rules:\n- name: a\n  expr: up\n  expr: up", `f:4: rule "a": field "expr" stands there twice, first in line 3`},
 		{"no name", "rules:\n- expr: up", `f:2: rule "#1": field "name": got nothing, want a name that no other rule has`},
 		{"no expr", "rules:\n- name: a", `f:2: rule "a": field "expr": got nothing, want a PromQL expression`},
@@ -41,7 +41,7 @@ f:6: rule "a": policy: field "direction": got "left", want one of both, up, down
 		{"interval", "rules:\n- {name: a, expr: up, step: 1m, interval: 90s}", `f:2: rule "a": field "interval": got 1m30s, want a multiple of the step, which is 1m`},
 		{"reserved", "rules:\n- {name: a, expr: up, labels: {replica: x}}", `f:2: rule "a": labels: got "replica", want another name: rule, replica and __name__ are set by the scorer`},
 		{"defaults once", "defaults: {step: 1x}\nrules:\n- {name: a, expr: up}\n- {name: b, expr: up}", `f:1: defaults: field "step": got "1x", want a duration like 90s, 5m, 12h or 7d`},
-		{"defaults name", "defaults: {name: x}\nrules: [{name: a, expr: up}]", `f:1: defaults: unknown field "name", want one of detector, interval, max_series, step, train, refit, min_train, zone, policy, labels`},
+		{"defaults name", "defaults: {name: x}\nrules: [{name: a, expr: up}]", `f:1: defaults: unknown field "name", want one of detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, policy, labels`},
 		{"http", "prometheus:\n  url: http://a\n  http_config:\n    basic_auth:\n      usernam: x\nrules: [{name: a, expr: up}]", `f:5: prometheus.http_config: unknown field "usernam", want those of Prometheus' http_config (basic_auth, authorization, oauth2, tls_config, proxy_url, http_headers …)`},
 		{"remote", "remote_write: {}\nrules: [{name: a, expr: up}]", `f:1: field "remote_write.url": got nothing, want an address like http://prometheus:9090`},
 	} {

@@ -9,7 +9,9 @@
 //	s, err := scorer.New(conf, scorer.Options{Registry: reg, Logger: logger})
 //	err = s.Run(ctx)
 //
-// It serves no HTTP: the registry is shown by whoever runs it. It decides nothing about alerts: Prometheus' own rules on
+// A rule is armed, that is published, once it has found what is put into its own series (selftest.go).
+//
+// It opens no port: the registry and Handler are shown by whoever runs it. It decides nothing about alerts: Prometheus' own rules on
 // foreshock_anomalous do.
 package scorer
 
@@ -91,6 +93,17 @@ type ruleState struct {
 	// judged time when they were; 0 before.
 	written map[string]written
 	offered int64
+	// test is the outcome of the self-test, nil before the first; held is what is published once it lets the rule be armed. Guarded by the scorer's lock.
+	test    *ruleTest
+	testing bool
+	held    *held
+}
+
+// held is what an evaluation found of a rule that is not armed yet.
+type held struct {
+	snapshot *snapshot
+	// offer writes it elsewhere, too; nil without remote write.
+	offer func()
 }
 
 // New checks the configuration's connections and registers the metrics; it asks nothing yet.
@@ -177,7 +190,7 @@ func sameRule(a, b Rule) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// Ready returns an error until every rule was tried once.
+// Ready returns an error until every rule was tried once, and its first self-test has ended.
 func (s *Scorer) Ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,6 +202,15 @@ func (s *Scorer) Ready() error {
 	}
 	if waiting > 0 {
 		return fmt.Errorf("rules not evaluated yet: %d of %d", waiting, len(s.states))
+	}
+	testing := 0
+	for _, st := range s.states {
+		if st.testing && st.test == nil {
+			testing++
+		}
+	}
+	if testing > 0 {
+		return fmt.Errorf("rules in their first self-test: %d of %d", testing, len(s.states))
 	}
 	return nil
 }
@@ -209,7 +231,7 @@ func (s *Scorer) Run(ctx context.Context) error {
 		round, cancel := context.WithCancel(ctx)
 		var wg sync.WaitGroup
 		for _, st := range states {
-			wg.Go(func() { s.loop(round, st) })
+			wg.Go(func() { s.loop(round, st, &wg) })
 		}
 		select {
 		case <-ctx.Done():
@@ -233,8 +255,8 @@ func (s *Scorer) prune(old map[string]*ruleState) {
 	}
 }
 
-// loop evaluates one rule whenever it is due.
-func (s *Scorer) loop(ctx context.Context, st *ruleState) {
+// loop evaluates one rule whenever it is due. Its self-tests run beside it, in the group.
+func (s *Scorer) loop(ctx context.Context, st *ruleState, group *sync.WaitGroup) {
 	every, shift := st.rule.every(), offset(st.rule).Milliseconds()
 	for {
 		due := series.Floor(s.now().UnixMilli()-shift, every)
@@ -252,6 +274,9 @@ func (s *Scorer) loop(ctx context.Context, st *ruleState) {
 			if err != nil && !isCanceled(ctx, err) {
 				s.logger.Warn("a rule could not be evaluated", "rule", st.rule.Name, "err", err)
 			}
+			if err == nil && s.startTest(st, due) {
+				group.Go(func() { s.selfTest(ctx, st, due) })
+			}
 			continue
 		}
 		wait := time.Duration(due+every+shift-s.now().UnixMilli()) * time.Millisecond
@@ -263,7 +288,7 @@ func (s *Scorer) loop(ctx context.Context, st *ruleState) {
 	}
 }
 
-// Evaluate evaluates every rule once as of that time, one after the other. The error joins those of the rules.
+// Evaluate evaluates every rule once as of that time, one after the other, its self-test included. The error joins those of the rules.
 func (s *Scorer) Evaluate(ctx context.Context, now time.Time) error {
 	s.mu.Lock()
 	conf, states := s.conf, s.states
@@ -271,8 +296,11 @@ func (s *Scorer) Evaluate(ctx context.Context, now time.Time) error {
 	var errs []error
 	for _, r := range conf.Rules {
 		st := states[r.Name]
-		if err := s.evaluate(ctx, st, series.Floor(now.UnixMilli(), st.rule.every())); err != nil {
+		due := series.Floor(now.UnixMilli(), st.rule.every())
+		if err := s.evaluate(ctx, st, due); err != nil {
 			errs = append(errs, fmt.Errorf("rule %s: %w", r.Name, err))
+		} else if s.startTest(st, due) {
+			s.selfTest(ctx, st, due)
 		}
 	}
 	return errors.Join(errs...)
@@ -317,11 +345,12 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 	if !s.isCurrent(st) {
 		return nil // the configuration has changed meanwhile
 	}
-	s.board.set(st.rule.Name, snapshot)
-	s.metrics.last.WithLabelValues(st.rule.Name).Set(float64(due) / 1000)
+	h := &held{snapshot: snapshot}
 	if server.writer != nil {
-		e.offer(server.writer, st, kept)
+		h.offer = func() { e.offer(server.writer, st, kept) }
 	}
+	s.show(st, h)
+	s.metrics.last.WithLabelValues(st.rule.Name).Set(float64(due) / 1000)
 	return nil
 }
 

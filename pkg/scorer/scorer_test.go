@@ -23,7 +23,7 @@ func TestPublishesTheVerdict(t *testing.T) {
 	t.Parallel()
 	source, now := days(3, 10), start
 	s, reg := started(t, rules, source, Options{Replica: "a"}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	got := gathered(t, reg, published5...)
 
 	r := parse(t, rules).Rules[0]
@@ -69,11 +69,11 @@ func TestReplicasAgree(t *testing.T) {
 		now := start.Add(-30 * time.Minute)
 		old, oldReg := started(t, text, days(2, 6), Options{}, &now)
 		for ; now.Before(start); now = now.Add(5 * time.Minute) {
-			evaluate(t, old, now)
+			evaluateAt(t, old, now)
 		}
-		evaluate(t, old, now)
+		evaluateAt(t, old, now)
 		late, lateReg := started(t, text, days(2, 6), Options{}, &now)
-		evaluate(t, late, now)
+		evaluateAt(t, late, now)
 		a, b := gathered(t, oldReg, published5...), gathered(t, lateReg, published5...)
 		if len(a) == 0 {
 			t.Fatal("nothing is published")
@@ -88,12 +88,12 @@ func TestShardsAreDisjointAndComplete(t *testing.T) {
 	t.Parallel()
 	now := start
 	whole, reg := started(t, rules, days(13, 8), Options{}, &now)
-	evaluate(t, whole, now)
+	evaluateAt(t, whole, now)
 	want := gathered(t, reg, published5...)
 	got := map[string]float64{}
 	for i := range 3 {
 		s, reg := started(t, rules, days(13, 8), Options{Shard: Shard{i, 3}}, &now)
-		evaluate(t, s, now)
+		evaluateAt(t, s, now)
 		part := gathered(t, reg, published5...)
 		if len(part) == 0 {
 			t.Errorf("shard %d is empty", i)
@@ -133,23 +133,23 @@ func TestMissingSampleIsPassedOver(t *testing.T) {
 		return &source.members[0].Values[i]
 	}
 	s, reg := started(t, rules, source, Options{}, &now)
-	evaluate(t, s, now.Add(-time.Minute))
+	evaluateAt(t, s, now.Add(-time.Minute))
 	before := gathered(t, reg, published5...)
 	if before[`foreshock_anomalous{rule="requests", service="s00", team="shop"}`] != 1 {
 		t.Fatal("the shifted series is not anomalous")
 	}
 	*at(0) = math.NaN()
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if diff := cmp.Diff(before, gathered(t, reg, published5...)); diff != "" {
 		t.Errorf("a missing sample changed what is published (-before +with it missing):\n%s", diff)
 	}
 	*at(1), *at(2), *at(3) = math.NaN(), math.NaN(), math.NaN()
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if len(gathered(t, reg, published5...)) == 0 {
 		t.Error("four missing samples withdrew the series")
 	}
 	*at(4) = math.NaN()
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if n := len(gathered(t, reg, published5...)); n != 0 {
 		t.Errorf("five missing samples left %d values", n)
 	}
@@ -160,7 +160,7 @@ func TestVanishedSeriesDisappears(t *testing.T) {
 	t.Parallel()
 	source, now := days(2, 8), start
 	s, reg := started(t, rules, source, Options{}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if n := testutil.CollectAndCount(s.board, "foreshock_score"); n != 2 {
 		t.Fatalf("got %d scores, want 2", n)
 	}
@@ -170,7 +170,7 @@ func TestVanishedSeriesDisappears(t *testing.T) {
 		gone.Values[i] = math.NaN()
 	}
 	now = now.Add(4 * time.Minute)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	got := gathered(t, reg)
 	if _, there := got[`foreshock_score{rule="requests", service="s01", team="shop"}`]; there {
 		t.Error("the vanished series is still published")
@@ -188,7 +188,7 @@ func TestFailureWithdrawsValues(t *testing.T) {
 	t.Parallel()
 	source, now := days(1, 8), start
 	s, reg := started(t, rules, source, Options{}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	source.err = &prom.Error{Kind: prom.KindTimeout, Text: "slow"}
 	now = start.Add(time.Minute)
 	if err := s.Evaluate(context.Background(), now); err == nil {
@@ -217,7 +217,7 @@ func TestMaxSeries(t *testing.T) {
 	now := start
 	text := strings.Replace(rules, "labels:", "max_series: 3, labels:", 1)
 	s, reg := started(t, text, days(5, 8), Options{}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	got := gathered(t, reg)
 	if n := len(gathered(t, reg, "foreshock_score")); n != 3 {
 		t.Errorf("got %d scores, want 3", n)
@@ -236,7 +236,7 @@ func TestDuplicateLabels(t *testing.T) {
 		source.members[i].Labels = append(source.members[i].Labels, struct{ Name, Value string }{"__name__", name})
 	}
 	s, reg := started(t, rules, source, Options{}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if n := len(gathered(t, reg, "foreshock_score")); n != 1 {
 		t.Errorf("got %d scores, want 1", n)
 	}
@@ -261,7 +261,7 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("no series for state %s before the first evaluation", st)
 		}
 	}
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -291,10 +291,10 @@ func TestFitsAreKept(t *testing.T) {
 	t.Parallel()
 	now := start
 	s, reg := started(t, rules, days(2, 8), Options{}, &now)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	fits := gathered(t, reg, "foreshock_scorer_rule_fits_total")
 	now = now.Add(time.Minute)
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	if diff := cmp.Diff(fits, gathered(t, reg, "foreshock_scorer_rule_fits_total")); diff != "" {
 		t.Errorf("the next minute fitted again:\n%s", diff)
 	}
@@ -305,7 +305,7 @@ func TestRunOnTheGrid(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		source := &memory{}
-		s, err := New(parse(t, rules), Options{Source: source, Registry: prometheus.NewRegistry()})
+		s, err := New(parse(t, untested), Options{Source: source, Registry: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -324,14 +324,14 @@ func TestRunOnTheGrid(t *testing.T) {
 		if source.asked != 11 {
 			t.Errorf("after ten intervals: asked %d times, want 11", source.asked)
 		}
-		if err := s.Apply(parse(t, rules)); err != nil { // the same configuration: nothing starts anew
+		if err := s.Apply(parse(t, untested)); err != nil { // the same configuration: nothing starts anew
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		if source.asked != 11 {
 			t.Errorf("a reload without a change evaluated again")
 		}
-		if err := s.Apply(parse(t, strings.Replace(rules, "seasonal", "mad", 1))); err != nil {
+		if err := s.Apply(parse(t, strings.Replace(untested, "seasonal", "mad", 1))); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -20,7 +20,7 @@ func TestRemoteWrite(t *testing.T) {
 	text := strings.Replace(rules, "rules:", "remote_write: {url: '"+server.URL+"/api/v1/write'}\nrules:", 1)
 	s, reg := started(t, text, source, Options{}, &now)
 	end := s.server.send(context.Background())
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	want := gathered(t, reg, "foreshock_score")[`foreshock_score{rule="requests", service="s01", team="shop"}`]
 
 	gone := source.members[1]
@@ -30,7 +30,7 @@ func TestRemoteWrite(t *testing.T) {
 	}
 	for range 5 { // four samples may be missing, see TestMissingSampleIsPassedOver
 		now = now.Add(time.Minute)
-		evaluate(t, s, now)
+		evaluateAt(t, s, now)
 	}
 	end()
 
@@ -74,7 +74,7 @@ func TestRemoteWriteMakesUp(t *testing.T) {
 	text := strings.Replace(rules, "rules:", "remote_write: {url: '"+server.URL+"/api/v1/write'}\nrules:", 1)
 	s, _ := started(t, text, source, Options{}, &now)
 	end := s.server.send(context.Background())
-	evaluate(t, s, now)
+	evaluateAt(t, s, now)
 	source.err = &prom.Error{Kind: prom.KindTimeout, Text: "slow"}
 	if s.Evaluate(context.Background(), start.Add(time.Minute)) == nil {
 		t.Fatal("want the error of the source")
@@ -84,9 +84,9 @@ func TestRemoteWriteMakesUp(t *testing.T) {
 	i, _ := late.Grid.Index(start.UnixMilli() + 4*minute)
 	value := late.Values[i]
 	late.Values[i] = math.NaN()
-	evaluate(t, s, start.Add(4*time.Minute)) // two and three were left out
+	evaluateAt(t, s, start.Add(4*time.Minute)) // two and three were left out
 	late.Values[i] = value
-	evaluate(t, s, start.Add(5*time.Minute))
+	evaluateAt(t, s, start.Add(5*time.Minute))
 	end()
 
 	client, err := prom.New(prom.Options{URL: server.URL})

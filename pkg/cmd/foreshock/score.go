@@ -109,8 +109,11 @@ func (s *scoreCommand) run(ctx context.Context) error {
 		return service.Apply(conf)
 	}
 	server, err := httpserver.New(httpserver.Options{
-		Listen: s.listen, WebConfigFile: s.webConfig, Registry: reg, Logger: logger, Ready: service.Ready, Reload: reload,
-		Landing: httpserver.Landing{Name: "Foreshock scorer", Description: "Evaluates detector rules and publishes their series.", Version: version.Info()},
+		Listen: s.listen, WebConfigFile: s.webConfig, Registry: reg, Logger: logger, Ready: service.Ready, Reload: reload, Handler: service.Handler(),
+		Landing: httpserver.Landing{
+			Name: "Foreshock scorer", Description: "Evaluates detector rules and publishes their series.", Version: version.Info(),
+			Links: []httpserver.Link{{Address: "/api/v1/rules", Text: "Rules", Description: "which rules are armed, and why others are not"}},
+		},
 	})
 	if err != nil {
 		return badInput(err)
