@@ -28,43 +28,49 @@ func (c columns) column(name string) ([]float64, bool) {
 	return nil, false
 }
 
-// readColumns reads a gzipped CSV of numbers. Without a header the columns have no names. An empty cell is 0 in nothing: it is an error, since the sets have none.
+// readColumns reads a gzipped CSV of numbers. Without a header the columns have no names. An empty cell is an error: the sets have none.
 func readColumns(path string, header bool) (columns, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return columns{}, missing(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
-	if err != nil {
-		return columns{}, fmt.Errorf("%s: %w", path, err)
-	}
 	var c columns
-	lines := bufio.NewScanner(z)
-	lines.Buffer(make([]byte, 1<<16), 1<<24)
-	row := 0
-	for lines.Scan() {
-		line := bytes.TrimRight(lines.Bytes(), "\r")
-		row++
+	err := eachLine(path, func(row int, line []byte) error {
 		if row == 1 && header {
 			c.header = strings.Split(string(line), ",")
 			c.values = make([][]float64, len(c.header))
-			continue
-		}
-		if len(line) == 0 {
-			continue
+			return nil
 		}
 		if c.values == nil {
 			c.values = make([][]float64, bytes.Count(line, []byte{','})+1)
 		}
-		if err := c.add(line); err != nil {
-			return columns{}, fmt.Errorf("%s: line %d: %w", path, row, err)
+		return c.add(line)
+	})
+	return c, err
+}
+
+// eachLine calls do for every line of a gzipped file that is not empty, counted from 1. The line is valid until do returns.
+func eachLine(path string, do func(row int, line []byte) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return missing(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	lines := bufio.NewScanner(z)
+	lines.Buffer(make([]byte, 1<<16), 1<<24)
+	for row := 1; lines.Scan(); row++ {
+		line := bytes.TrimRight(lines.Bytes(), "\r")
+		if len(line) == 0 {
+			continue
+		}
+		if err := do(row, line); err != nil {
+			return fmt.Errorf("%s: line %d: %w", path, row, err)
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return columns{}, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
-	return c, nil
+	return nil
 }
 
 func (c columns) add(line []byte) error {

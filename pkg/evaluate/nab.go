@@ -2,10 +2,8 @@ package evaluate
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 )
 
@@ -21,81 +19,6 @@ const (
 	LowFP    = "reward_low_FP_rate"
 	LowFN    = "reward_low_FN_rate"
 )
-
-func loadNAB(dir string, l layout, limit int) (Set, error) {
-	var set Set
-	var err error
-	if set.Profiles, err = loadProfiles(filepath.Join(dir, "profiles.json")); err != nil {
-		return Set{}, err
-	}
-	raw, err := readAll(filepath.Join(dir, "windows.json"))
-	if err != nil {
-		return Set{}, err
-	}
-	var meta map[string]struct {
-		Rows    int      `json:"rows"`
-		Windows [][2]int `json:"windows"`
-	}
-	if err := json.Unmarshal(raw, &meta); err != nil {
-		return Set{}, fmt.Errorf("%s/windows.json: %w", dir, err)
-	}
-	names, err := list(dir, ending)
-	if err != nil {
-		return Set{}, err
-	}
-	for _, name := range names {
-		if limit > 0 && len(set.Series) == limit {
-			break
-		}
-		one, err := loadSeries(dir, name, l)
-		if err != nil {
-			return Set{}, err
-		}
-		m, ok := meta[name]
-		if !ok || m.Rows != len(one.Values) {
-			return Set{}, fmt.Errorf("%s/windows.json: %s: got %d rows, want %d", dir, name, m.Rows, len(one.Values))
-		}
-		if limit > 0 && len(m.Windows) == 0 {
-			continue
-		}
-		for _, w := range m.Windows {
-			one.Events = append(one.Events, Range{w[0], w[1]})
-		}
-		one.Probation = probation(len(one.Values))
-		one.Buffer = Period(one.Values)
-		set.Series = append(set.Series, one)
-	}
-	return set, nil
-}
-
-// probation is how many first rows NAB does not score: 15 % of the file, of 5,000 rows at most.
-func probation(rows int) int { return min(int(0.15*float64(rows)), 750) }
-
-func loadProfiles(path string) ([]Profile, error) {
-	raw, err := readAll(path)
-	if err != nil {
-		return nil, err
-	}
-	var all map[string]struct {
-		CostMatrix struct {
-			TP float64 `json:"tpWeight"`
-			FN float64 `json:"fnWeight"`
-			FP float64 `json:"fpWeight"`
-		}
-	}
-	if err := json.Unmarshal(raw, &all); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	var out []Profile
-	for _, name := range []string{Standard, LowFP, LowFN} {
-		p, ok := all[name]
-		if !ok {
-			return nil, fmt.Errorf("%s: profile %s is missing", path, name)
-		}
-		out = append(out, Profile{Name: name, Hit: p.CostMatrix.TP, Miss: p.CostMatrix.FN, FalseAlarm: p.CostMatrix.FP})
-	}
-	return out, nil
-}
 
 // NAB holds the scores of several files, of which one threshold over all makes alarms: an early hit in a window counts most, a second one nothing, an alarm outside
 // costs the more the farther behind a window it comes. Rows in probation are not scored. 0 is what no alarm at all gets, 100 what the earliest hit in every window gets.

@@ -33,6 +33,8 @@ type Row struct {
 	Set      string `json:"set"`
 	Detector string `json:"detector"`
 	Floor    bool   `json:"floor,omitempty"`
+	// Published is set for scores that somebody else's detector gave; they have no episodes.
+	Published bool `json:"published,omitempty"`
 	// Files is how many series were judged, Samples how many rows they have.
 	Files   int `json:"files"`
 	Samples int `json:"samples"`
@@ -70,13 +72,13 @@ type NABRow struct {
 	LowFP    float64 `json:"reward_low_fp"`
 	LowFN    float64 `json:"reward_low_fn"`
 	Rate     float64 `json:"alarms_per_week"`
-	// LeaveOut is the standard profile with thresholds that are best for all other files, Fixed at the detectors' own threshold, 1, and AtTwo at no more than two alarms a
+	// LeaveOut is the standard profile with thresholds that are best for all other files, Fixed at the detectors' own threshold, 1 (nil for published scores, which have none), and AtTwo at no more than two alarms a
 	// week. LeaveOutRate and FixedRate are the alarms a week of these.
-	LeaveOut     float64 `json:"leave_out"`
-	LeaveOutRate float64 `json:"leave_out_alarms_per_week"`
-	Fixed        float64 `json:"fixed"`
-	FixedRate    float64 `json:"fixed_alarms_per_week"`
-	AtTwo        float64 `json:"at_two_a_week"`
+	LeaveOut     float64  `json:"leave_out"`
+	LeaveOutRate float64  `json:"leave_out_alarms_per_week"`
+	Fixed        *float64 `json:"fixed"`
+	FixedRate    float64  `json:"fixed_alarms_per_week"`
+	AtTwo        float64  `json:"at_two_a_week"`
 }
 
 // FileRow is one series of a row.
@@ -104,29 +106,31 @@ type task struct {
 }
 
 // Run makes the table. What fails on one series does not stop the others: it is told in the row. It returns an error only when ctx ends. Rows are in the order of sets,
-// floors first, then entrants.
+// floors first, then entrants; what others published comes last.
 func (p Plan) Run(ctx context.Context) ([]Row, error) {
 	var cells []*cell
 	var tasks []task
+	add := func(set *Set, row Row, one func(i int) task) {
+		n := max(len(set.Series), len(set.Vectors))
+		row.Set, row.Files, row.Channels = set.Name, n, set.channels()
+		c := &cell{row: row, left: n, each: make([]File, n), onset: make([][]float64, n), streamed: make([]Streamed, n)}
+		cells = append(cells, c)
+		for i := range n {
+			t := one(i)
+			t.cell, t.set, t.i = c, set, i
+			tasks = append(tasks, t)
+		}
+	}
 	for s := range p.Sets {
 		set := &p.Sets[s]
-		add := func(name string, floor bool, n int, one func(i int) task) {
-			c := &cell{row: Row{Set: set.Name, Detector: name, Floor: floor, Files: n, Channels: set.channels()}, left: n, each: make([]File, n), onset: make([][]float64, n), streamed: make([]Streamed, n)}
-			cells = append(cells, c)
-			for i := range n {
-				t := one(i)
-				t.cell, t.set, t.i = c, set, i
-				tasks = append(tasks, t)
-			}
-		}
 		for _, f := range Floors {
 			if set.Vectors != nil {
-				add(f.Name, true, len(set.Vectors), func(i int) task {
+				add(set, Row{Detector: f.Name, Floor: true}, func(i int) task {
 					return task{rows: set.Vectors[i].rows, run: func(context.Context) (Answer, error) { return p.FloorOfVectors(f, set.Vectors[i]) }}
 				})
 				continue
 			}
-			add(f.Name, true, len(set.Series), func(i int) task {
+			add(set, Row{Detector: f.Name, Floor: true}, func(i int) task {
 				return task{rows: set.series(i), run: func(context.Context) (Answer, error) { return p.Floor(f, set.Series[i]) }}
 			})
 		}
@@ -134,9 +138,19 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 			if set.Vectors != nil {
 				continue
 			}
-			add(e.Name, false, len(set.Series), func(i int) task {
+			add(set, Row{Detector: e.Name}, func(i int) task {
 				return task{rows: set.series(i), run: func(ctx context.Context) (Answer, error) {
 					return p.Univariate(ctx, e.Name, e.Detector, set.Series[i])
+				}}
+			})
+		}
+	}
+	for s := range p.Sets {
+		set := &p.Sets[s]
+		for _, d := range set.Published {
+			add(set, Row{Detector: d.Name + " (published)", Published: true}, func(i int) task {
+				return task{rows: set.series(i), run: func(context.Context) (Answer, error) {
+					return Answer{Level: d.Scores[i], Onset: d.Scores[i]}, nil
 				}}
 			})
 		}
@@ -232,7 +246,7 @@ func (c *cell) finish(set Set) {
 	r.MicrosPerSample = float64(took) / float64(time.Microsecond) / float64(max(r.Samples, 1))
 	r.Streaming = streaming(all)
 	if set.Profiles != nil {
-		r.NAB = nabRowOf(set, c.onset)
+		r.NAB = nabRowOf(set, c.onset, r.Published)
 	}
 	c.onset, c.streamed = nil, nil
 }
@@ -252,7 +266,7 @@ func streaming(s Streamed) Streaming {
 // alarmLevel is the score of an anomaly on the detectors' scale.
 const alarmLevel = 1
 
-func nabRowOf(set Set, onset [][]float64) *NABRow {
+func nabRowOf(set Set, onset [][]float64, published bool) *NABRow {
 	n := NewNAB(set.Series, onset)
 	standard := set.Profiles[0]
 	var r NABRow
@@ -262,7 +276,11 @@ func nabRowOf(set Set, onset [][]float64) *NABRow {
 	r.LowFP, _ = n.Best(set.Profiles[1])
 	r.LowFN, _ = n.Best(set.Profiles[2])
 	r.LeaveOut, r.LeaveOutRate = n.LeaveOut(standard)
-	r.Fixed, r.FixedRate = n.At(standard, alarmLevel)
+	if !published {
+		var fixed float64
+		fixed, r.FixedRate = n.At(standard, alarmLevel)
+		r.Fixed = &fixed
+	}
 	r.AtTwo, _ = n.AtMost(standard, 2)
 	return &r
 }

@@ -53,8 +53,9 @@ type Set struct {
 	Name    string
 	Series  []Labelled
 	Vectors []Vectors
-	// Profiles are the cost matrices of NAB.
-	Profiles []Profile
+	// Profiles are the cost matrices of NAB, Published what other detectors said of its files, where that is stored.
+	Profiles  []Profile
+	Published []Published
 }
 
 // longest is the most samples that a judged series may have; longer ones are left out, as in the published tables.

@@ -103,7 +103,7 @@ func overview(title string, sets, names []string, by map[[2]string]Row) grid {
 	for k, s := range sets {
 		files := 0
 		for _, n := range names {
-			if r, ok := by[[2]string{s, n}]; ok {
+			if r, ok := by[[2]string{s, n}]; ok && !r.Published {
 				files, best[k] = max(files, len(r.Each)), max(best[k], r.VUSPR)
 			}
 		}
@@ -111,6 +111,9 @@ func overview(title string, sets, names []string, by map[[2]string]Row) grid {
 	}
 	g.cells = append(g.cells, append(head, "mean"))
 	for _, n := range names {
+		if published(n, sets, by) {
+			continue
+		}
 		line := []string{n}
 		sum, have := 0.0, 0.0
 		for k, s := range sets {
@@ -131,6 +134,16 @@ func overview(title string, sets, names []string, by map[[2]string]Row) grid {
 		}
 	}
 	return g
+}
+
+// published reports whether that row of the table is somebody else's.
+func published(name string, sets []string, by map[[2]string]Row) bool {
+	for _, s := range sets {
+		if r, ok := by[[2]string{s, name}]; ok && !r.Published {
+			return false
+		}
+	}
+	return true
 }
 
 // detail is all figures of one set.
@@ -159,11 +172,15 @@ func detail(set string, names []string, by map[[2]string]Row) grid {
 		}
 		line := []string{
 			name, figure(r.VUSPR), figure(r.VUSROC), figure(r.AUCPR), figure(r.F1), share(r.EventPrecision), share(r.EventRecall), delay(r.DelaySeconds),
-			falseRate(r.Streaming), strconv.FormatFloat(r.MicrosPerSample, 'f', 2, 64),
+			falseRate(r.Streaming), cost(r),
 		}
 		if r.NAB != nil {
-			for _, x := range []float64{r.NAB.Standard, r.NAB.LowFP, r.NAB.LowFN, r.NAB.Rate, r.NAB.LeaveOut, r.NAB.Fixed, r.NAB.AtTwo} {
-				line = append(line, strconv.FormatFloat(x, 'f', 1, 64))
+			for _, x := range []*float64{&r.NAB.Standard, &r.NAB.LowFP, &r.NAB.LowFN, &r.NAB.Rate, &r.NAB.LeaveOut, r.NAB.Fixed, &r.NAB.AtTwo} {
+				if x == nil {
+					line = append(line, "–")
+					continue
+				}
+				line = append(line, strconv.FormatFloat(*x, 'f', 1, 64))
 			}
 		}
 		g.cells = append(g.cells, line)
@@ -202,4 +219,11 @@ func falseRate(s Streaming) string {
 	}
 	f := func(x float64) string { return strconv.FormatFloat(x, 'f', 2, 64) }
 	return fmt.Sprintf("%s [%s, %s]", f(s.FalsePerWeek), f(s.FalsePerWeekRange[0]), f(s.FalsePerWeekRange[1]))
+}
+
+func cost(r Row) string {
+	if r.Published {
+		return "–"
+	}
+	return strconv.FormatFloat(r.MicrosPerSample, 'f', 2, 64)
 }
