@@ -1,9 +1,11 @@
-"""Reference values for the state-space baselines, from statsmodels 0.13 and numpy 1.24 (Debian's python3-statsmodels).
+"""Reference values and speeds for the state-space baselines, from statsmodels 0.13 and numpy 1.24 (Debian's python3-statsmodels).
 
-    python3 pkg/baseline/testdata/statespace.py > pkg/baseline/testdata/statespace.json
+    OMP_NUM_THREADS=1 /usr/bin/python3 pkg/baseline/testdata/statespace.py > pkg/baseline/testdata/statespace.json
+    OMP_NUM_THREADS=1 /usr/bin/python3 pkg/baseline/testdata/statespace.py times
 """
 import json
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -129,6 +131,23 @@ def fitted():
     return out
 
 
+def times():
+    """A week of one sample a minute: fit, and one expected value per sample."""
+    rng = np.random.default_rng(1)
+    n = 10080
+    y = 100 + 30 * np.sin(2 * np.pi * np.arange(n) / 1440) + 3 * rng.standard_normal(n)
+    for name, fit in (
+        ("SARIMAX(1,1,1)", lambda: SARIMAX(y, order=(1, 1, 1)).fit(disp=False)),
+        ("UnobservedComponents, local level", lambda: UnobservedComponents(y, "local level").fit(disp=False)),
+    ):
+        began = time.perf_counter()
+        fit()
+        print("%s, fit and predict: %.0f samples/s" % (name, n / (time.perf_counter() - began)))
+
+
+if sys.argv[1:] == ["times"]:
+    times()
+    sys.exit()
 json.dump(
     dict(made="statsmodels %s" % statsmodels.__version__, structural=structural() + damped(), arima=arima(), fitted=fitted()),
     sys.stdout,
