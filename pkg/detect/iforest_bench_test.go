@@ -10,10 +10,5 @@ func BenchmarkForest(b *testing.B) {
 	f := grow(single(peerPoints(2000, 8, 2)), 8, 100, 256, rand.New(rand.NewPCG(1, 2)))
 	rows := single(peerPoints(10_000, 8, 3))
 	out := make([]float64, 10_000)
-	b.Run("score", func(b *testing.B) {
-		for b.Loop() {
-			f.paths(rows, out)
-		}
-		b.ReportMetric(float64(b.N*len(out))/b.Elapsed().Seconds(), "points/s")
-	})
+	perCPUSecond(b, len(out), "points", func() { f.paths(rows, out) })
 }

@@ -11,17 +11,13 @@ func BenchmarkKMeans(b *testing.B) {
 	rng := seeded(fixtures()[0].s)
 	m.known = cluster(m.points(x, all, w), w, 10, 100, rng)
 	b.Run("score", func(b *testing.B) {
-		for b.Loop() {
-			m.distances(x)
-		}
-		b.ReportMetric(float64(b.N*len(all))/b.Elapsed().Seconds(), "windows/s")
+		perCPUSecond(b, len(all), "windows", func() { m.distances(x) })
 	})
 	b.Run("fit and score", func(b *testing.B) {
-		for b.Loop() {
+		perCPUSecond(b, len(all), "windows", func() {
 			m := &shapes{each: true}
 			m.known = cluster(m.points(x, all, w), w, 10, 100, rng)
 			m.distances(x)
-		}
-		b.ReportMetric(float64(b.N*len(all))/b.Elapsed().Seconds(), "windows/s")
+		})
 	})
 }

@@ -5,16 +5,13 @@ import "testing"
 // BenchmarkPCA does what the peer's "pca, fit and score, windows of 60" does: all windows of a series are learnt from and scored.
 func BenchmarkPCA(b *testing.B) {
 	x := peerWave(20_000)
-	b.Run("fit and score", func(b *testing.B) {
-		for b.Loop() {
-			g := newGram(60)
-			g.add(x)
-			a, err := whitened(g, reviewFloor)
-			if err != nil {
-				b.Fatal(err)
-			}
-			a.distances(x)
+	perCPUSecond(b, len(x)-59, "windows", func() {
+		g := newGram(60)
+		g.add(x)
+		a, err := whitened(g, reviewFloor)
+		if err != nil {
+			b.Fatal(err)
 		}
-		b.ReportMetric(float64(b.N*(len(x)-59))/b.Elapsed().Seconds(), "windows/s")
+		a.distances(x)
 	})
 }

@@ -2,7 +2,7 @@
 """Reference values and speeds of the peers (needs python3-numpy, python3-scipy, python3-sklearn).
 
   OMP_NUM_THREADS=1 /usr/bin/python3 pkg/detect/testdata/peers.py values   writes peers.json beside this file: what the parity tests compare with
-  OMP_NUM_THREADS=1 /usr/bin/python3 pkg/detect/testdata/peers.py times    prints how fast the peers are on this machine, one core
+  OMP_NUM_THREADS=1 /usr/bin/python3 pkg/detect/testdata/peers.py times    prints how many units of work the peers do in a second of processor time, one core
 
 The data are made by a linear congruential generator, so that Go and Python have the same.
 """
@@ -67,6 +67,20 @@ def residual(X):
     return ((X - (X @ V) @ V.T) ** 2).sum(1)
 
 
+def spectral_residual(x):
+    """Score of the last sample of a window, as in Ren et al. 2019 with q = 3, z = 21, m = 5, five estimated samples; the spectrum is smoothed round its ends."""
+    n, m = len(x), 5
+    slope = np.mean([(x[-2] - x[-2 - i]) / i for i in range(1, m + 1)])  # without the judged sample, as the authors' code does
+    y = np.r_[x, np.repeat(x[n - 1 - m] + slope * m, 5)]
+    f = np.fft.fft(y)
+    a = np.maximum(np.abs(f), 1e-8)
+    log = np.log(a)
+    smooth = (np.roll(log, 1) + log + np.roll(log, -1)) / 3
+    s = np.abs(np.fft.ifft(f * np.exp(log - smooth) / a))
+    mean = s[n - 22:n - 1].mean()
+    return max(0, (s[n - 1] - mean) / mean)
+
+
 def zwin(X):
     return (X - X.mean(1, keepdims=True)) / (X.std(1, keepdims=True) + 1e-8)
 
@@ -86,6 +100,7 @@ def values():
     out['lof'] = {'score': (-LocalOutlierFactor(n_neighbors=20, novelty=True).fit(A).score_samples(B)).tolist()}
     svm = OneClassSVM(kernel='rbf', gamma='scale', nu=0.1, tol=1e-6).fit(A)
     out['ocsvm'] = {'decision': svm.decision_function(B).tolist(), 'gamma': svm._gamma, 'vectors': len(svm.support_)}
+    out['spectral_residual'] = {'score': [spectral_residual(x[i - 64:i]) for i in range(64, 3001)][::11]}
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'peers.json'), 'w') as f:
         json.dump(out, f, indent=1)
         f.write('\n')
@@ -94,13 +109,13 @@ def values():
 def timed(name, n, unit, f):
     f()
     best = min(_once(f) for _ in range(3))
-    print(f'{name:40s} {n / best:12.0f} {unit}/s', flush=True)
+    print(f'{name:40s} {n / best:12.0f} {unit}/cpu-s', flush=True)
 
 
 def _once(f):
-    t = time.perf_counter()
+    t = time.process_time()
     f()
-    return time.perf_counter() - t
+    return time.process_time() - t
 
 
 def times():
@@ -115,6 +130,7 @@ def times():
     km = KMeans(10, n_init=1, random_state=0, max_iter=100).fit(Z)
     timed('k-means, score, 10 of 60', len(Z), 'windows', lambda: km.transform(zwin(sliding(x, 60))).min(1))
     timed('k-means, fit and score, 10 of 60', len(Z), 'windows', lambda: KMeans(10, n_init=1, random_state=0, max_iter=100).fit(Z).transform(Z).min(1))
+    timed('spectral residual, score, windows of 64', 2000, 'samples', lambda: [spectral_residual(x[i - 64:i]) for i in range(64, 2064)])
     A, B = points(2000, 8, 2), points(10000, 8, 3)
     f = IsolationForest(n_estimators=100, random_state=0, n_jobs=1).fit(A)
     timed('isolation forest, score, 100 trees', len(B), 'points', lambda: f.score_samples(B))

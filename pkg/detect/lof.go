@@ -1,0 +1,178 @@
+package detect
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/robust"
+	"github.com/foreshock/foreshock/pkg/series"
+	"github.com/foreshock/foreshock/pkg/wire"
+)
+
+func init() {
+	Detectors.Add(registry.Entry[Detector]{
+		Name:    "lof",
+		Summary: "Compares how close the nearest known samples are with how close those lie to each other.",
+		Source:  "Breunig, Kriegel, Ng and Sander, LOF: Identifying Density-Based Local Outliers, SIGMOD 2000, doi:10.1145/342009.335388",
+		New:     func() Detector { return &LOF{Neighbours: 15, Reference: 500, budget: budget{Budget: 1}} },
+	})
+}
+
+// LOF judges a sample by how thinly it lies among known ones, each described by what it is beside those before it (see lagged).
+type LOF struct {
+	Neighbours int `json:"neighbours" yaml:"neighbours" min:"2" max:"200" help:"How many of the nearest known samples are compared with."`
+	Reference  int `json:"reference" yaml:"reference" min:"50" max:"20000" unit:"samples" help:"How many samples of the training window are kept to compare with."`
+	budget
+}
+
+// Validate reports more neighbours than there are samples.
+func (d *LOF) Validate() error {
+	if d.Neighbours >= d.Reference {
+		return fmt.Errorf("parameter \"neighbours\": got %d, want fewer than the reference, which is %d", d.Neighbours, d.Reference)
+	}
+	return nil
+}
+
+// Catches what is far from what came before it.
+func (*LOF) Catches() Kinds { return Spike | Drop | Shift }
+
+// Context is what the features look back.
+func (*LOF) Context(int64) int { return lagContext }
+
+// Fit keeps a reference and calibrates the threshold on parts that it is not drawn from.
+func (d *LOF) Fit(train Train) (Model, error) { return fitMeasured(d, lagContext, train, d.Budget) }
+
+func (d *LOF) learn(train series.Series, _ *time.Location) (measure, error) {
+	l, rows := laggedOf(train, d.Reference)
+	if n := len(rows) / features; n < 2*d.Neighbours {
+		return nil, fmt.Errorf("%w: %d samples, want at least %d", ErrTooShort, n, 2*d.Neighbours)
+	}
+	m := &density{lagged: l, outliers: outliersOf(unpacked(packed(rows)), features, d.Neighbours, nearEnough)}
+	m.standing = standingOf(m.outliers.own())
+	return m, nil
+}
+
+// nearEnough is the least distance that counts, as a share of the usual one to the last neighbour: among equal samples the density is endless, and the slightest
+// difference an endless outlier.
+const nearEnough = 0.1
+
+func (*LOF) unmarshal(data []byte) (Model, error) {
+	return readModel(data, func(r *wire.Reader) measure {
+		m := &density{lagged: readLagged(r), standing: readStanding(r)}
+		k, least, rows := int(r.Int()), r.Float(), unpacked(r.Bytes())
+		if n := len(rows) / features; len(rows)%features != 0 || k < 1 || k >= n || !allFinite(rows) {
+			r.Fail()
+			return nil
+		}
+		m.outliers = &outliers{k: k, least: least, known: neighboursOf(rows, features)}
+		m.outliers.learn(rows)
+		return m
+	})
+}
+
+func allFinite(values []float64) bool {
+	for _, x := range values {
+		if x-x != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// outliers tells local outlier factors among known points.
+type outliers struct {
+	k     int
+	least float64 // distances below count as this
+	known *neighbours
+	// reach is each point's distance to its k-th neighbour, density its local reachability density.
+	reach, density []float64
+}
+
+// outliersOf takes rows of d numbers as known. Distances below share times the median one to the k-th neighbour count as that.
+func outliersOf(rows []float64, d, k int, share float64) *outliers {
+	o := &outliers{k: k, known: neighboursOf(rows, d)}
+	o.learn(rows)
+	if share > 0 {
+		o.least = max(share*robust.Median(o.reach, nil), 1e-3*share)
+		o.learn(rows)
+	}
+	return o
+}
+
+// learn finds the reach and the density of every known point.
+func (o *outliers) learn(rows []float64) {
+	d, n := o.known.d, len(o.known.index)
+	o.reach, o.density = make([]float64, n), make([]float64, n)
+	near := make([]int32, 0, n*o.k)
+	apart := make([]float64, 0, n*o.k)
+	f := newFound(o.k)
+	for i := range n {
+		o.known.nearest(rows[i*d:(i+1)*d], int32(i), f)
+		near, apart = append(near, f.index...), append(apart, f.squared...)
+		o.reach[i] = math.Sqrt(f.squared[o.k-1])
+	}
+	for i := range n {
+		o.density[i] = o.densityOf(apart[i*o.k:(i+1)*o.k], near[i*o.k:(i+1)*o.k])
+	}
+}
+
+// densityOf returns one over the mean reachability distance.
+func (o *outliers) densityOf(squared []float64, index []int32) float64 {
+	sum := 0.0
+	for k, s := range squared {
+		sum += max(math.Sqrt(s), o.reach[index[k]], o.least)
+	}
+	return 1 / (sum/float64(o.k) + 1e-10)
+}
+
+// factor returns the local outlier factor of a new point: 1 is as dense as its neighbours, 2 half as dense.
+func (o *outliers) factor(x []float64, f *found) float64 {
+	o.known.nearest(x, -1, f)
+	around := 0.0
+	for _, i := range f.index {
+		around += o.density[i]
+	}
+	return around / float64(o.k) / o.densityOf(f.squared, f.index)
+}
+
+// own returns the factors of the known points, each without itself.
+func (o *outliers) own() []float64 {
+	d := o.known.d
+	out := make([]float64, len(o.density))
+	f := newFound(o.k)
+	for at, i := range o.known.index {
+		o.known.nearest(o.known.points[at*d:(at+1)*d], i, f)
+		around := 0.0
+		for _, j := range f.index {
+			around += o.density[j]
+		}
+		out[i] = around / float64(o.k) / o.density[i]
+	}
+	return out
+}
+
+// density is the outlier factor over lagged features.
+type density struct {
+	lagged   lagged
+	standing standing
+	outliers *outliers
+}
+
+func (m *density) measure(window series.Series, dst []float64) {
+	rows := m.lagged.of(window.Values)
+	f := newFound(m.outliers.k)
+	for i := range dst {
+		dst[i] = m.standing.of(m.outliers.factor(rows[i*features:(i+1)*features], f))
+	}
+}
+
+func (m *density) write(w wire.Writer) wire.Writer {
+	o := m.outliers
+	rows := make([]float64, len(o.known.points))
+	for at, i := range o.known.index {
+		copy(rows[int(i)*features:], o.known.points[at*features:(at+1)*features])
+	}
+	return m.standing.write(m.lagged.write(w)).Ints(int64(o.k)).Floats(o.least).Bytes(packed(rows))
+}

@@ -1,0 +1,195 @@
+package detect
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+)
+
+// neighbours finds the nearest of a fixed set of points exactly: a k-d tree whose cells know the box around their points, and whose leaves are searched through.
+// Source: Friedman, Bentley and Finkel, TOMS 3(3), 1977, doi:10.1145/355744.355745.
+type neighbours struct {
+	d      int
+	points []float64 // rows in the order of the leaves
+	index  []int32   // the number that each row was given with
+	nodes  []cell
+	// boxes holds, for each cell and axis, the least and the largest number.
+	boxes []float64
+}
+
+// cell holds the rows [from, to). Where it is cut, one half is the next node and the other is node right; a leaf has 0.
+type cell struct{ from, to, right int32 }
+
+// leafRows is how many rows are not worth another cut.
+const leafRows = 16
+
+// neighboursOf arranges the rows of d numbers, which it copies.
+func neighboursOf(rows []float64, d int) *neighbours {
+	t := &neighbours{d: d, index: make([]int32, len(rows)/d)}
+	for i := range t.index {
+		t.index[i] = int32(i)
+	}
+	t.cut(rows, 0, len(t.index))
+	t.points = make([]float64, 0, len(rows))
+	for _, i := range t.index {
+		t.points = append(t.points, rows[int(i)*d:(int(i)+1)*d]...)
+	}
+	return t
+}
+
+// cut makes a cell of the rows [from, to) of the order and, where there are many, cuts it in the middle of its longest side.
+func (t *neighbours) cut(rows []float64, from, to int) {
+	at := len(t.nodes)
+	t.nodes = append(t.nodes, cell{from: int32(from), to: int32(to)})
+	members := t.index[from:to]
+	axis, longest := -1, 0.0
+	for k := range t.d {
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, i := range members {
+			x := rows[int(i)*t.d+k]
+			low, high = min(low, x), max(high, x)
+		}
+		t.boxes = append(t.boxes, low, high)
+		if high-low > longest {
+			axis, longest = k, high-low
+		}
+	}
+	if axis < 0 || to-from <= leafRows {
+		return
+	}
+	slices.SortFunc(members, func(i, j int32) int {
+		a, b := rows[int(i)*t.d+axis], rows[int(j)*t.d+axis]
+		switch {
+		case a < b:
+			return -1
+		case a > b:
+			return 1
+		}
+		return int(i - j)
+	})
+	middle := from + (to-from)/2
+	t.cut(rows, from, middle)
+	t.nodes[at].right = int32(len(t.nodes))
+	t.cut(rows, middle, to)
+}
+
+// found holds the nearest rows so far, nearest first.
+type found struct {
+	squared []float64
+	index   []int32
+}
+
+func newFound(k int) *found {
+	return &found{squared: make([]float64, 0, k), index: make([]int32, 0, k)}
+}
+
+// worst is the distance that a row has to be nearer than.
+func (f *found) worst() float64 {
+	if len(f.squared) < cap(f.squared) {
+		return math.Inf(1)
+	}
+	return f.squared[len(f.squared)-1]
+}
+
+// nearest finds the rows nearest to x, as many as f has room for, but not the row numbered except. Of rows that are equally far the one found first is kept.
+func (t *neighbours) nearest(x []float64, except int32, f *found) {
+	f.squared, f.index = f.squared[:0], f.index[:0]
+	if len(t.index) > 0 && cap(f.squared) > 0 {
+		t.visit(0, x, except, f)
+	}
+}
+
+func (t *neighbours) visit(at int32, x []float64, except int32, f *found) {
+	n := &t.nodes[at]
+	if n.right == 0 {
+		t.leaf(n, x, except, f)
+		return
+	}
+	near, other := at+1, n.right
+	close, far := t.toBox(near, x), t.toBox(other, x)
+	if far < close {
+		near, other, close, far = other, near, far, close
+	}
+	if close < f.worst() {
+		t.visit(near, x, except, f)
+	}
+	if far < f.worst() {
+		t.visit(other, x, except, f)
+	}
+}
+
+// toBox returns the squared distance from x to the box of a cell.
+func (t *neighbours) toBox(at int32, x []float64) float64 {
+	box := t.boxes[2*t.d*int(at):][:2*len(x)]
+	squared := 0.0
+	for k, v := range x {
+		if gap := box[2*k] - v; gap > 0 {
+			squared += gap * gap
+		} else if gap := v - box[2*k+1]; gap > 0 {
+			squared += gap * gap
+		}
+	}
+	return squared
+}
+
+func (t *neighbours) leaf(n *cell, x []float64, except int32, f *found) {
+	worst := f.worst()
+	for i := n.from; i < n.to; i++ {
+		squared := apart(x, t.points[int(i)*t.d:int(i+1)*t.d])
+		if !(squared < worst) || t.index[i] == except {
+			continue
+		}
+		if len(f.squared) < cap(f.squared) {
+			f.squared, f.index = append(f.squared, 0), append(f.index, 0)
+		}
+		k := len(f.squared) - 1
+		for ; k > 0 && f.squared[k-1] > squared; k-- {
+			f.squared[k], f.index[k] = f.squared[k-1], f.index[k-1]
+		}
+		f.squared[k], f.index[k] = squared, t.index[i]
+		worst = f.worst()
+	}
+}
+
+// apart returns the squared distance of two vectors of one length, in four sums that do not wait for each other.
+func apart(x, y []float64) float64 {
+	if len(x) == features && len(y) == features {
+		return apartFeatures((*[features]float64)(x), (*[features]float64)(y))
+	}
+	y = y[:len(x)]
+	var a, b, c, d float64
+	for len(x) >= 4 && len(y) >= 4 {
+		p, q, r, s := x[0]-y[0], x[1]-y[1], x[2]-y[2], x[3]-y[3]
+		a, b, c, d = a+p*p, b+q*q, c+r*r, d+s*s
+		x, y = x[4:], y[4:]
+	}
+	for k, v := range x {
+		a += (v - y[k]) * (v - y[k])
+	}
+	return a + b + (c + d)
+}
+
+// apartFeatures is apart without a loop.
+func apartFeatures(x, y *[features]float64) float64 {
+	a, b, c, d := x[0]-y[0], x[1]-y[1], x[2]-y[2], x[3]-y[3]
+	e, f, g, h := x[4]-y[4], x[5]-y[5], x[6]-y[6], x[7]-y[7]
+	return (a*a + b*b) + (c*c + d*d) + ((e*e + f*f) + (g*g + h*h))
+}
+
+// packed writes numbers in single precision.
+func packed(values []float64) []byte {
+	raw := make([]byte, 0, 4*len(values))
+	for _, x := range values {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(x)))
+	}
+	return raw
+}
+
+// unpacked reads what packed wrote.
+func unpacked(raw []byte) []float64 {
+	out := make([]float64, len(raw)/4)
+	for i := range out {
+		out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+	}
+	return out
+}
