@@ -94,7 +94,7 @@ func NewResult(n int) Result {
 	return Result{Score: v[0:n:n], Expected: v[n : 2*n : 2*n], Lower: v[2*n : 3*n : 3*n], Upper: v[3*n:], State: make([]State, n)}
 }
 
-// State is the condition of the data at one sample. OK carries a score, and so do Shifted and Flat.
+// State is the condition of the data at one sample. OK carries a score, and so do Shifted, Flat and Muted.
 type State uint8
 
 // The states. None of them is an alarm by itself.
@@ -121,12 +121,14 @@ const (
 	Stale
 	// Alone: fewer than three members of the fleet have a sample, so that none can differ from the others.
 	Alone
+	// Muted: the policy's calendar holds the time; the score is kept and alarms nobody.
+	Muted
 	states
 )
 
-var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale", "alone"}
+var stateNames = [states]string{"ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale", "alone", "muted"}
 
-// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale" or "alone".
+// String returns the name that users see: "ok", "gap", "warm-up", "too-short", "constant", "history-gone", "shifted", "flat", "reset", "stale", "alone" or "muted".
 func (s State) String() string {
 	if s < states {
 		return stateNames[s]

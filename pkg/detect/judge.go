@@ -94,6 +94,9 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 	if err := w.score(); err != nil {
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
+	if err := j.Policy.mute(w.window.Grid, w.r, loc); err != nil {
+		return Verdicts{}, err
+	}
 	all := newVerdicts(w.window, w.r)
 	all.Calibration = w.promise
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
@@ -356,6 +359,9 @@ func (j Judge) Review(s series.Series, fitted int) (Verdicts, error) {
 	}
 	r, err := j.review(s, fitted, loc)
 	if err != nil {
+		return Verdicts{}, err
+	}
+	if err := j.Policy.mute(s.Grid, r, loc); err != nil {
 		return Verdicts{}, err
 	}
 	v := newVerdicts(s, r)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/season"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
@@ -21,17 +22,21 @@ type Policy struct {
 	Recover   int               `json:"recover_samples" yaml:"recover_samples" min:"1" max:"10000" unit:"samples" help:"So many quiet samples in a row end an episode."`
 	Horizon   registry.Duration `json:"horizon" yaml:"horizon" min:"60" max:"2678400" help:"What was abnormal for more than half of this time is the new level: it is shown as shifted and no longer alarms."`
 	Absent    registry.Duration `json:"absent" yaml:"absent" min:"0" max:"604800" help:"A series that was there all day and is missing for so long is an episode. 0: its absence is shown, and no alarm: series of pods end with each rollout."`
+	Mute      []string          `json:"mute" yaml:"mute" help:"Times without alarms, in the zone of the query, like 2026-10-01/2026-10-07, 12-25, sat/sun, sun 02:00/04:00 or daily 02:00/03:30. Scores are shown all the same."`
 }
 
 // DefaultPolicy returns the defaults: both sides, changes of at least 5 %, 3 of 5 samples, 5 quiet samples end an episode, one day at most.
 func DefaultPolicy() Policy {
-	return Policy{Direction: "both", MinRel: 0.05, N: 3, M: 5, Recovery: 0.8, Recover: 5, Horizon: registry.Day}
+	return Policy{Direction: "both", MinRel: 0.05, N: 3, M: 5, Recovery: 0.8, Recover: 5, Horizon: registry.Day, Mute: []string{}}
 }
 
 // Validate reports settings that contradict each other.
 func (p Policy) Validate() error {
 	if p.N > p.M {
 		return fmt.Errorf("parameter \"n\": got %d, want at most m, which is %d", p.N, p.M)
+	}
+	if _, err := season.ParseCalendar(p.Mute); err != nil {
+		return fmt.Errorf("parameter \"mute\": %w", err)
 	}
 	if p.Absent > 0 && p.Absent < registry.Duration(clusterGapMillis*int64(time.Millisecond)) {
 		return fmt.Errorf("parameter \"absent\": got %s, want 0 or at least 30m: shorter gaps are failed scrapes and restarts", p.Absent)
@@ -227,7 +232,7 @@ func (a *automaton) hit(i int) bool { return a.r.Score[i] >= 1 && a.wanted(i) }
 
 // wanted reports whether the deviation of sample i has the wanted direction and size, and is not the new level.
 func (a *automaton) wanted(i int) bool {
-	if a.r.State[i] == Shifted {
+	if a.r.State[i] == Shifted || a.r.State[i] == Muted {
 		return false
 	}
 	d := a.s.Values[i] - a.r.Expected[i]

@@ -88,7 +88,7 @@ func TestBadQueries(t *testing.T) {
 		`{"expr":"up","output":"table"}`: `parameter "output": got "table", want one of series, latest, intervals, annotations`,
 		`{"expr":"up","lang":"fr"}`:      `parameter "lang": got "fr", want one of en, zh-Hans`,
 		`{"expr":"up","policy":{"n":9}}`: `policy: parameter "n": got 9, want at most m, which is 5`,
-		`{"expr":"up","policy":{"dirction":"up"}}`:                    `policy: unknown parameter "dirction": want one of direction, min_abs, min_rel, n, m, recovery, recover_samples, horizon, absent`,
+		`{"expr":"up","policy":{"dirction":"up"}}`:                    `policy: unknown parameter "dirction": want one of direction, min_abs, min_rel, n, m, recovery, recover_samples, horizon, absent, mute`,
 		`{"expr":"up","step":"12h"}`:                                  `policy: parameter "horizon": got 1d, want at least (m + recover_samples) × step, which is 5d`,
 		`{"expr":"up","policy":[1]}`:                                  `policy: parameters: want a JSON object, got [1]`,
 		`{"expr":"up","detector":"mad","params":{"budget":"1"}}`:      `detector mad: parameter "budget": got "1", want a number`,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -77,7 +78,7 @@ rules:
 	if b.Policy.N != 1 || b.Judge.Name != "seasonal" || b.Step.String() != "1m" || b.MinTrain.String() != "1d" {
 		t.Errorf("rule b: got %+v", b)
 	}
-	if a.Judge.Policy != a.Policy || a.Judge.Walk != a.Walk {
+	if !reflect.DeepEqual(a.Judge.Policy, a.Policy) || a.Judge.Walk != a.Walk {
 		t.Errorf("the judge of a has %+v and %+v, want the rule's own", a.Judge.Policy, a.Judge.Walk)
 	}
 }
