@@ -47,6 +47,8 @@ type Fit struct {
 	// Held holds one score per training sample: its distance from the centre in units of the usual distance, negative below, as predicted without its own
 	// day, and where there is enough of it from earlier days only. NaN for gaps.
 	Held []float64
+	// Floor tells whether the model beats the value one period before on samples that it had not seen.
+	Floor Comparison
 }
 
 // Model predicts. It is immutable and safe for concurrent use.

@@ -38,7 +38,7 @@ func (*Level) Fit(train series.Series, _ *time.Location) (Fit, error) {
 		return Fit{}, ErrConstant
 	}
 	fold, folds := foldsOf(train.Grid)
-	held := make([]float64, len(values))
+	held, distances := make([]float64, len(values)), make([]float64, len(values))
 	for f := range folds {
 		scratch = scratch[:0]
 		for i, x := range values {
@@ -52,12 +52,16 @@ func (*Level) Fit(train series.Series, _ *time.Location) (Fit, error) {
 		}
 		for i, x := range values {
 			if int(fold[i]) == f {
-				held[i] = (x - other.center) / other.distance
+				held[i], distances[i] = (x-other.center)/other.distance, other.distance
 			}
 		}
 	}
 	m.shape = shapeOf(held)
-	return Fit{Model: m, Held: held}, nil
+	missed := make([]float64, len(held))
+	for i, h := range held {
+		missed[i] = h * distances[i]
+	}
+	return Fit{Model: m, Held: held, Floor: compare(values, train.Grid, missed)}, nil
 }
 
 // level is a fitted Level.

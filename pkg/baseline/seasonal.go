@@ -104,10 +104,11 @@ func (s *Seasonal) Fit(train series.Series, zone *time.Location) (Fit, error) {
 	if s.Recurring > 0 {
 		f.recurring(s.Recurring)
 	}
+	floor := compare(f.given, f.grid, f.missed())
 	m, held := f.model(), f.held()
 	m.calendar, m.entries, m.classes = calendar, s.Calendar, f.classes(calendar)
 	m.shape = shapeOf(held)
-	return Fit{Model: m, Held: held}, nil
+	return Fit{Model: m, Held: held, Floor: floor}, nil
 }
 
 func extent(values []float64) (low, high float64) {

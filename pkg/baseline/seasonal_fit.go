@@ -327,13 +327,23 @@ func (f *seasonalFit) model() *seasonal {
 	return m
 }
 
+// missed returns the error of each sample by what the other folds say, in units of the series.
+func (f *seasonalFit) missed() []float64 {
+	if f.above == nil {
+		return f.out
+	}
+	out := make([]float64, len(f.out))
+	for i, r := range f.out {
+		out[i] = r + f.above[i]
+	}
+	return out
+}
+
 // held returns the score of each sample by what the other folds say.
 func (f *seasonalFit) held() []float64 {
 	slots := len(f.moreUp)
+	f.out = f.missed()
 	for i, r := range f.out {
-		if f.above != nil {
-			r += f.above[i]
-		}
 		d, more := f.up, f.heldUp
 		if r < 0 {
 			d, more = f.down, f.heldDown

@@ -61,11 +61,11 @@ func fitStepped(name string, train series.Series, zone *time.Location, adopt int
 		first = train.Grid.N / 2
 	}
 	f.measure(first)
-	held, err := f.hold(how, seed, cross)
+	held, missed, err := f.hold(how, seed, cross)
 	if err != nil {
 		return Fit{}, err
 	}
-	return Fit{Model: f.stepped, Held: held}, nil
+	return Fit{Model: f.stepped, Held: held, Floor: compare(values, train.Grid, missed)}, nil
 }
 
 // distanceFloor is the least usual distance as a share of how far the values of the window lie apart: below it is rounding.
@@ -173,11 +173,11 @@ func (f *steppedFit) byPhase(e []float64, first int, overall float64) (up, down 
 	return smoothed(above, limit, floor), smoothed(below, limit, floor)
 }
 
-// hold scores every sample by what earlier days say, widens the distances where something recurs, and learns how errors grow with the horizon.
-func (f *steppedFit) hold(how apprentice, seed uint64, cross bool) ([]float64, error) {
+// hold scores every sample by what earlier days say, also in units of the series, widens the distances where something recurs, and learns how errors grow with the horizon.
+func (f *steppedFit) hold(how apprentice, seed uint64, cross bool) (held, missed []float64, err error) {
 	n := len(f.out)
 	h := newHorizonFit(f.grid)
-	held := make([]float64, n)
+	held, missed = make([]float64, n), make([]float64, n)
 	parts := [][2]int{{0, n}}
 	if cross {
 		parts = [][2]int{{0, n / 2}, {n / 2, n}}
@@ -189,19 +189,19 @@ func (f *steppedFit) hold(how apprentice, seed uint64, cross bool) ([]float64, e
 			for i := part[0]; i < part[1]; i++ {
 				other[i] = nan
 			}
-			var err error
 			if f.own, err = how.learn(other, seed+uint64(k)+1); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		from := max(0, part[0]-heldLead*f.adopt)
-		_, scores := f.walked(f.out, from, part[1], h.visit(f, from, part))
+		errors, scores := f.walked(f.out, from, part[1], h.visit(f, from, part))
 		copy(held[part[0]:part[1]], scores[part[0]-from:])
+		copy(missed[part[0]:part[1]], errors[part[0]-from:])
 	}
 	f.own = own
 	f.spread = h.horizons()
 	f.recurring(held)
-	return held, nil
+	return held, missed, nil
 }
 
 // heldLead is how long before a part of the window the model begins to walk to it, in times that a level must last.

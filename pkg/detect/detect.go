@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/foreshock/foreshock/pkg/baseline"
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -70,6 +71,15 @@ type Contexter interface {
 type Calibrated interface {
 	// Calibration returns what score 1 promises.
 	Calibration() Calibration
+}
+
+// Comparison holds a model against the value one period before.
+type Comparison = baseline.Comparison
+
+// Compared is implemented by models that were held against the value one period before.
+type Compared interface {
+	// Floor returns the comparison on the held-out end of the training window.
+	Floor() Comparison
 }
 
 // Reviewer is implemented by detectors that judge a whole series better when they may look at later samples too. What it says is for investigation, never a verdict.

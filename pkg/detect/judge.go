@@ -44,6 +44,8 @@ type Verdicts struct {
 	Notices []Notice
 	// Calibration is what the newest fit promises of false episodes; zero where there is none.
 	Calibration Calibration
+	// Floor tells whether the newest fit beats the value one period before; zero where it was not compared.
+	Floor Comparison
 }
 
 // Notice tells of samples in one state.
@@ -98,7 +100,7 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 		return Verdicts{}, err
 	}
 	all := newVerdicts(w.window, w.r)
-	all.Calibration = w.promise
+	all.Calibration, all.Floor = w.promise, w.floor
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
 	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), &all)
 	slices.SortStableFunc(all.Episodes, func(a, b Episode) int { return cmp.Compare(a.Began, b.Began) })
@@ -190,6 +192,8 @@ type walker struct {
 	promise Calibration
 	// stretch fits at an anchor and takes what the model makes of samples [i, j) of the window; nil for a single series.
 	stretch func(anchor int64, i, j int) error
+	// floor is that of the newest fit.
+	floor Comparison
 }
 
 func (w *walker) score() error {
@@ -313,6 +317,9 @@ func (w *walker) counter(a int64, part series.Series, before int) (train, grown 
 func (w *walker) promised(model any) {
 	if c, ok := model.(Calibrated); ok {
 		w.promise = c.Calibration()
+	}
+	if c, ok := model.(Compared); ok {
+		w.floor = c.Floor()
 	}
 }
 

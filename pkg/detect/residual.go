@@ -25,14 +25,18 @@ func fitResidual(b baseline.Baseline, train Train, allowed float64) (Model, erro
 	case err != nil:
 		return nil, err
 	}
-	return &residual{baseline: fit.Model, threshold: calibrate(fit.Held, train.Series.Grid.Step, train, allowed)}, nil
+	return &residual{baseline: fit.Model, floor: fit.Floor, threshold: calibrate(fit.Held, train.Series.Grid.Step, train, allowed)}, nil
 }
 
 // residual is a baseline with a threshold.
 type residual struct {
 	baseline baseline.Model
+	floor    baseline.Comparison
 	threshold
 }
+
+// Floor tells whether the baseline beats the value one period before.
+func (m *residual) Floor() baseline.Comparison { return m.floor }
 
 // Score compares every sample with the band.
 func (m *residual) Score(window series.Series, warmup int) (Result, error) {
@@ -63,7 +67,7 @@ func (m *residual) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the baseline: %w", err)
 	}
-	return m.threshold.write(written(shapeResidual)).Bytes(base), nil
+	return m.floor.Write(m.threshold.write(written(shapeResidual))).Bytes(base), nil
 }
 
 // constant is the model of a window that held one value. A sample with that value is in state Constant; another one is abnormal by its relative distance, since

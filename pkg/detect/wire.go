@@ -25,10 +25,10 @@ func readModel(data []byte, measure func(*wire.Reader) measure) (Model, error) {
 	case shape == shapeConstant:
 		m = constant{r.Float()}
 	case shape == shapeResidual:
-		t := readThreshold(r)
+		t, floor := readThreshold(r), baseline.ReadComparison(r)
 		var base baseline.Model
 		if base, err = baseline.Unmarshal(r.Bytes()); err == nil {
-			m = &residual{baseline: base, threshold: t}
+			m = &residual{baseline: base, floor: floor, threshold: t}
 		}
 	case shape == shapeMeasured && measure != nil:
 		m, err = readMeasured(r, measure)

@@ -125,6 +125,9 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 		say(severity, st.String(), "series", t.series, "all", len(o.judged), "samples", t.samples, "of", len(o.judged)*o.shown.N,
 			"train", o.query.Train, "min_train", o.query.MinTrain, "horizon", o.query.policy.Horizon)
 	}
+	if n := beaten(o.judged); n > 0 {
+		say(info, "floor", "series", n, "all", len(o.judged), "detector", o.query.Detector)
+	}
 	for _, w := range o.answer.Warnings {
 		say(warning, "prometheus", "text", w)
 	}
@@ -183,6 +186,17 @@ func (o *outcome) stats() []data.QueryStat {
 		stat("asking", ms(o.asking), "ms"),
 		stat("judging", ms(o.judging), "ms"),
 	}
+}
+
+// beaten counts the series whose model is no better than the value one period before.
+func beaten(all []judged) int {
+	n := 0
+	for _, j := range all {
+		if j.beaten {
+			n++
+		}
+	}
+	return n
 }
 
 // expectedFalse is how many false episodes a week the thresholds of all series together are expected to let through.

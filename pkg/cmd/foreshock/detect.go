@@ -269,6 +269,9 @@ func (d *detectCommand) outcome(t *table, h head, found *lookup) {
 		line += p2(d.text("review"))
 	}
 	d.note(line)
+	if f := found.floor; !f.Beats() {
+		d.note(d.text("floor", "detector", h.Detector, "own", detect.Format(f.Own), "floor", detect.Format(f.Floor)))
+	}
 	if p := found.promise; p.Budget > 0 && !d.fitting.review() {
 		d.note(d.text("promise", "budget", detect.Format(p.Budget), "low", detect.Format(p.Low), "high", detect.Format(p.High)))
 	}

@@ -136,7 +136,8 @@ type lookup struct {
 	episodes []detect.Episode
 	states   map[detect.State]int
 	promise  detect.Calibration
-	merged   int // rows whose place another row has
+	floor    detect.Comparison // of the newest fit
+	merged   int                 // rows whose place another row has
 }
 
 // at returns the stretch that holds time t and the index in it.
@@ -169,6 +170,9 @@ func (l *lookup) take() (bool, error) {
 	l.held = append(l.held, v)
 	if v.Calibration != (detect.Calibration{}) {
 		l.promise = v.Calibration
+	}
+	if v.Floor.Samples > 0 {
+		l.floor = v.Floor
 	}
 	for _, e := range v.Episodes {
 		l.tell(e)
