@@ -3,7 +3,6 @@ package detect
 import (
 	"fmt"
 	"math"
-	"math/cmplx"
 	"time"
 
 	"gonum.org/v1/gonum/dsp/fourier"
@@ -18,7 +17,7 @@ func init() {
 		Name:    "spectral_residual",
 		Summary: "Finds what stands out of the spectrum of the latest samples, as eyes find what stands out of a picture.",
 		Source:  "Ren et al., Time-Series Anomaly Detection Service at Microsoft, KDD 2019, doi:10.1145/3292500.3330680, section 3.2; after Hou and Zhang, CVPR 2007",
-		New:     func() Detector { return &SpectralResidual{Window: 64, budget: budget{Budget: 1}} },
+		New:     func() Detector { return &SpectralResidual{Window: 59, budget: budget{Budget: 1}} },
 	})
 }
 
@@ -104,14 +103,14 @@ type saliency struct {
 	fft      *fourier.FFT
 	x        []float64
 	spectrum []complex128
-	amp, log []float64
+	log      []float64
 }
 
 func newSaliency(w int) *saliency {
 	n := w + estimated
 	return &saliency{
 		fft: fourier.NewFFT(n), x: make([]float64, n), spectrum: make([]complex128, n/2+1),
-		amp: make([]float64, n/2+1), log: make([]float64, n/2+1),
+		log: make([]float64, n/2+1),
 	}
 }
 
@@ -148,8 +147,7 @@ func (s *saliency) mapOf(window []float64) {
 	}
 	s.fft.Coefficients(s.spectrum, s.x)
 	for k, c := range s.spectrum {
-		s.amp[k] = max(cmplx.Abs(c), leastAmplitude)
-		s.log[k] = math.Log(s.amp[k])
+		s.log[k] = math.Log(max(math.Sqrt(real(c)*real(c)+imag(c)*imag(c)), leastAmplitude))
 	}
 	// The residual of the logarithm takes the place of the amplitude; the phase stays. The spectrum is that of real numbers: the neighbours of frequency k are those
 	// of −k mirrored.
@@ -168,7 +166,7 @@ func (s *saliency) mapOf(window []float64) {
 		for j := -(spectrumSmooth / 2); j <= spectrumSmooth/2; j++ {
 			smooth += at(k+j) / spectrumSmooth
 		}
-		s.spectrum[k] = c * complex(math.Exp(s.log[k]-smooth)/s.amp[k], 0)
+		s.spectrum[k] = c * complex(math.Exp(-smooth), 0) // exp(log − smooth)/amplitude
 	}
 	s.fft.Sequence(s.x, s.spectrum)
 	for i, v := range s.x {
