@@ -126,25 +126,3 @@ func (j Judging) Floor(f Floor, l Labelled) (Answer, error) {
 	o.Level, o.Took = raw, took
 	return o, err
 }
-
-// FloorOfVectors judges an entity by a floor.
-func (j Judging) FloorOfVectors(f Floor, v Vectors) (Answer, error) {
-	done := stopwatch()
-	raw := f.overVectors(v)
-	took := done()
-	o, err := j.Floor(Floor{Name: f.Name, Score: func([]float64) []float64 { return raw }}, v.rows())
-	o.Took = took
-	return o, err
-}
-
-// rows is the test part without its values, for what only looks at rows: the scores of an entity are one per row like those of a series. Values are the first channel's.
-func (v Vectors) rows() Labelled {
-	l := Labelled{Set: v.Set, Name: v.Name, Label: v.Label, Events: v.Events, Step: v.Step, Buffer: v.Buffer, Values: make([]float64, len(v.Test)), Times: make([]int64, len(v.Test))}
-	for i, row := range v.Test {
-		l.Values[i], l.Times[i] = row[0], v.at(len(v.Train)+i)
-	}
-	return l
-}
-
-// at is the time of a row, counted from the first of the train part.
-func (v Vectors) at(row int) int64 { return series.Floor(from, v.Step) + int64(row)*v.Step }

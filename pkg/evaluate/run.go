@@ -17,11 +17,12 @@ type Entrant struct {
 	Detector detect.Detector
 }
 
-// Plan is a table to be made: every entrant and every floor over every set.
+// Plan is a table to be made: every entrant and every floor over every set of its kind.
 type Plan struct {
 	Judging
 	Sets     []Set
 	Entrants []Entrant
+	Joints   []JointEntrant
 	// Workers is how many series are judged at once; at least one.
 	Workers int
 	// Progress, when set, is called with each finished row, one call at a time.
@@ -134,9 +135,19 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 				return task{rows: set.series(i), run: func(context.Context) (Answer, error) { return p.Floor(f, set.Series[i]) }}
 			})
 		}
+		for _, e := range p.Joints {
+			if set.Vectors == nil {
+				break
+			}
+			add(set, Row{Detector: e.Name}, func(i int) task {
+				return task{rows: set.Vectors[i].rows, run: func(ctx context.Context) (Answer, error) {
+					return p.Multivariate(ctx, e.Name, e.Detector, set.Vectors[i])
+				}}
+			})
+		}
 		for _, e := range p.Entrants {
 			if set.Vectors != nil {
-				continue
+				break
 			}
 			add(set, Row{Detector: e.Name}, func(i int) task {
 				return task{rows: set.series(i), run: func(ctx context.Context) (Answer, error) {

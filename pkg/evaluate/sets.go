@@ -73,6 +73,8 @@ type layout struct {
 	// table is how many files of the fixed order the published table has; 0 is all.
 	table int
 	step  time.Duration
+	// vectors is set for multivariate sets.
+	vectors bool
 }
 
 var layouts = []layout{
@@ -81,8 +83,8 @@ var layouts = []layout{
 	{name: "wsd", load: loadShuffled, half: true},
 	{name: "ucr", load: loadShuffled, table: 30, step: time.Minute},
 	{name: "tods", load: loadShuffled, step: time.Minute},
-	{name: "smd", load: loadVectors, step: time.Minute},
-	{name: "asd", load: loadVectors, step: 5 * time.Minute},
+	{name: "smd", load: loadVectors, vectors: true, step: time.Minute},
+	{name: "asd", load: loadVectors, vectors: true, step: 5 * time.Minute},
 }
 
 // Sets returns the names of all sets in the order of tables.
@@ -92,6 +94,11 @@ func Sets() []string {
 		names[i] = l.name
 	}
 	return names
+}
+
+// IsMultivariate reports whether the set of that name holds vectors.
+func IsMultivariate(name string) bool {
+	return slices.ContainsFunc(layouts, func(l layout) bool { return l.name == name && l.vectors })
 }
 
 // Load reads a set from dir/<name>, as the reference scorer does: for the KPI sets the second half of each series (the first is Past), series up to 160,000 samples,

@@ -54,28 +54,26 @@ func (p program) addEvaluate(app *kingpin.Application) (string, command) {
 }
 
 func (e *evaluateCommand) run(ctx context.Context) error {
-	entrants, err := e.entrants()
-	if err != nil {
-		return err
-	}
-	judging, err := e.rules()
-	if err != nil {
-		return err
-	}
-	sets, err := e.load()
-	if err != nil {
-		return err
-	}
-	if e.workers <= 0 {
-		e.workers = workers()
-	}
 	began := time.Now()
-	plan := evaluate.Plan{Judging: judging, Sets: sets, Entrants: entrants, Workers: e.workers, Progress: func(r evaluate.Row) {
+	plan := evaluate.Plan{Workers: e.workers, Progress: func(r evaluate.Row) {
 		if !e.quiet {
 			e.note(e.text("evaluate.progress", "detector", r.Detector, "set", r.Set, "files", strconv.Itoa(r.Files), "vus", strconv.FormatFloat(r.VUSPR, 'f', 3, 64),
 				"elapsed", time.Since(began).Round(time.Second/10).String()))
 		}
 	}}
+	if err := e.entrants(&plan); err != nil {
+		return err
+	}
+	var err error
+	if plan.Judging, err = e.rules(); err != nil {
+		return err
+	}
+	if plan.Sets, err = e.load(); err != nil {
+		return err
+	}
+	if plan.Workers <= 0 {
+		plan.Workers = workers()
+	}
 	rows, err := plan.Run(ctx)
 	if err != nil {
 		return err
@@ -107,28 +105,49 @@ func (e *evaluateCommand) write(rows []evaluate.Row) error {
 	return nil
 }
 
-// entrants are the named detectors, all of them without a name.
-func (e *evaluateCommand) entrants() ([]evaluate.Entrant, error) {
-	names := detect.Detectors.Names()
+// entrants are the named detectors, all of them without a name. A name may be that of a detector of single series, of vectors, or of both.
+func (e *evaluateCommand) entrants(plan *evaluate.Plan) error {
+	names := slices.Concat(detect.Detectors.Names(), detect.Joints.Names())
 	if e.detectors != "" {
 		names = split(e.detectors)
 	}
-	params, err := pairs("--param", e.params)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	given, err := pairs("--param", e.params)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(params) > 0 && len(names) != 1 {
-		return nil, badInputf("--param: got %d detectors, want one in --detectors: parameters belong to a detector", len(names))
+	if len(given) > 0 && len(names) != 1 {
+		return badInputf("--param: got %d detectors, want one in --detectors: parameters belong to a detector", len(names))
 	}
-	var out []evaluate.Entrant
+	params := registry.FromStrings(given)
 	for _, name := range names {
-		d, err := detect.Detectors.New(name, registry.FromStrings(params))
-		if err != nil {
-			return nil, badInputf("--detectors: %w", err)
+		_, err := detect.Detectors.Get(name)
+		_, jointErr := detect.Joints.Get(name)
+		if err != nil && jointErr != nil {
+			return badInputf("--detectors: %w; for several series as one vector %s", err, strings.Join(detect.Joints.Names(), ", "))
 		}
-		out = append(out, evaluate.Entrant{Name: name, Detector: d})
+		if err == nil && e.wants(false) {
+			d, err := detect.Detectors.New(name, params)
+			if err != nil {
+				return badInputf("--detectors: %w", err)
+			}
+			plan.Entrants = append(plan.Entrants, evaluate.Entrant{Name: name, Detector: d})
+		}
+		if jointErr == nil && e.wants(true) {
+			d, err := detect.Joints.New(name, params)
+			if err != nil {
+				return badInputf("--detectors: %w", err)
+			}
+			plan.Joints = append(plan.Joints, evaluate.JointEntrant{Name: name, Detector: d})
+		}
 	}
-	return out, nil
+	return nil
+}
+
+// wants reports whether a set of that kind was asked for: parameters need not fit detectors of the other.
+func (e *evaluateCommand) wants(vectors bool) bool {
+	return slices.ContainsFunc(split(e.sets), func(s string) bool { return evaluate.IsMultivariate(s) == vectors })
 }
 
 // rules checks how is judged; the step is that of each series.
