@@ -66,13 +66,13 @@ const retentionSlack = 3 * time.Hour
 // Series judges the samples of s stamped in [from, to]. s must cover Walk.Fetch(from, to, Policy); what it lacks counts as gaps.
 // It fails only when ctx ends or when a fit fails for another reason than too little data.
 func (j Judge) Series(ctx context.Context, s series.Series, from, to int64) (Verdicts, error) {
-	return j.Against(ctx, s, s, from, to)
+	return j.judge(ctx, s, s, series.Series{}, from, to)
 }
 
-// Against judges the samples of s as Series does, but by fits that learn from another series, past, which has the same labels and step: what the detector would have
+// Against judges the samples of s as Filtered does, but by fits that learn from another series, past, which has the same labels and step: what the detector would have
 // said of these samples after that past. It is for questions such as what an injected anomaly would look like; a verdict has one series.
-func (j Judge) Against(ctx context.Context, past, s series.Series, from, to int64) (Verdicts, error) {
-	return j.judge(ctx, past, s, series.Series{}, from, to)
+func (j Judge) Against(ctx context.Context, past, clean, s series.Series, from, to int64) (Verdicts, error) {
+	return j.judge(ctx, past, s, clean, from, to)
 }
 
 // Filtered judges like Series, but learns only from the samples at which clean has a value, on the same step; what it lacks is not learnt from. All samples are judged

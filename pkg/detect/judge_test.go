@@ -379,7 +379,7 @@ func TestAgainst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := j.Against(context.Background(), s, changed, from, to)
+	got, err := j.Against(context.Background(), s, series.Series{}, changed, from, to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestAgainst(t *testing.T) {
 		}
 	}
 	other := series.New(s.Labels, series.Grid{Start: s.Grid.Start, Step: 120_000, N: 10})
-	if _, err := j.Against(context.Background(), other, s, from, to); err == nil {
+	if _, err := j.Against(context.Background(), other, series.Series{}, s, from, to); err == nil {
 		t.Error("a past of another step was taken")
 	}
 }

@@ -31,6 +31,8 @@ type Replay struct {
 type Case struct {
 	// Series must cover Walk.Fetch of the judge; what it lacks counts as gaps.
 	Series series.Series
+	// Clean marks the samples that fits learn from, as Judge.Filtered takes it; the zero series: all.
+	Clean series.Series
 	// From and To bound the replayed time, both ends included, Unix milliseconds.
 	From, To int64
 	// Incidents are what is known to have been abnormal; nil: nothing is known, which is not the same as none.
@@ -98,7 +100,7 @@ func (r Replayed) PerWeek() float64 {
 
 // Case replays one series.
 func (r Replay) Case(ctx context.Context, c Case) (Replayed, error) {
-	v, err := r.Judge.Series(ctx, c.Series, c.From, c.To)
+	v, err := r.Judge.Filtered(ctx, c.Series, c.Clean, c.From, c.To)
 	if err != nil {
 		return Replayed{}, err
 	}

@@ -312,7 +312,7 @@ func (k *trial) rung(ctx context.Context, size float64) (Rung, error) {
 	if len(put) == 0 {
 		return r, nil
 	}
-	v, err := k.Judge.Against(ctx, k.c.Series, changed, k.c.From, k.c.To)
+	v, err := k.Judge.Against(ctx, k.c.Series, k.c.Clean, changed, k.c.From, k.c.To)
 	if err != nil {
 		return r, err
 	}

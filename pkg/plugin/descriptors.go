@@ -99,7 +99,7 @@ func describeAll[T any](lang, prefix, params string, of *registry.Of[T]) []Detec
 }
 
 // ownFields are the names of the fields that some kinds have and others do not.
-var ownFields = []string{"group_by", "clean"}
+var ownFields = []string{"last", "incidents", "wanted", "quick", "group_by", "clean"}
 
 // describe adds what the kind has of its own.
 func (k *KindDescriptor) describe(lang string, kind Kind) {

@@ -141,6 +141,10 @@ func readQuery(raw json.RawMessage, s Settings) (Kind, error) {
 	}
 	kind := e.New()
 	kind.Prepare(s)
+	var output string
+	if err := json.Unmarshal(object["output"], &output); err == nil && !slices.Contains(kind.Outputs(), output) {
+		return nil, fmt.Errorf("parameter \"output\": got %q, want one of %s", output, strings.Join(kind.Outputs(), ", "))
+	}
 	if err := registry.DecodeInto(kind, fromObject(kind, object)); err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type detectQuery struct {
 	Clean    string `json:"clean" help:"PromQL whose truth marks the samples that are fit for training, like errors < 0.2; empty: all are."`
 	Detector string `json:"detector" help:"Name of the detector."`
 	detect.Walk
-	Output string `json:"output" enum:"series,latest,intervals,annotations" help:"What is returned."`
+	Output string `json:"output" help:"What is returned."`
 	Legend string `json:"legend" help:"Name of each series, like {{job}} {{instance}}."`
 	Lang   string `json:"lang" enum:"en,zh-Hans" help:"Language of notices and reasons."`
 

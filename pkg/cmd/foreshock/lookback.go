@@ -191,6 +191,7 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 	if err != nil {
 		return nil, err
 	}
+	to = series.Floor(to, judge.Walk.Step.Milliseconds())
 	from := to - last.Milliseconds() + judge.Walk.Step.Milliseconds()
 	client, err := l.query.http.client(l.query.url)
 	if err != nil {

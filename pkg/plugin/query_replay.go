@@ -1,0 +1,180 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grafana/grafana-plugin-sdk-go/data"
+
+	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+func init() {
+	Kinds.Add(registry.Entry[Kind]{
+		Name:    "replay",
+		Summary: "Runs this detector and policy again over the last days, through the code that judges live: every episode it would have raised, and a setting for a wanted rate.",
+		Source:  "docs/plugin.md",
+		New: func() Kind {
+			q := &replayQuery{Last: 14 * registry.Day}
+			q.detectQuery = *newDetectQuery()
+			return q
+		},
+	})
+}
+
+// The outputs that only replays and self-tests have.
+const (
+	outputSummary = "summary"
+	outputSetting = "setting"
+	outputSizes   = "sizes"
+)
+
+// replayQuery asks what a detector would have raised.
+type replayQuery struct {
+	detectQuery
+	Last      registry.Duration `json:"last" min:"3600" max:"31536000" help:"How far back, from the end of the shown range."`
+	Incidents string            `json:"incidents" help:"PromQL that is not zero while something was known to be wrong: tells hits, misses and delays. Its labels choose the series."`
+	Wanted    float64           `json:"wanted" min:"0" max:"1000" unit:"episodes/week" help:"Search the setting that raises at most so many false episodes a week and series; 0: no search."`
+}
+
+// Outputs lists the forms of the answer.
+func (q *replayQuery) Outputs() []string {
+	return []string{outputSeries, outputIntervals, outputSummary, outputSetting, outputAnnotations}
+}
+
+// lookBack returns the grid of the last part of the shown range that can have samples.
+func (q *detectQuery) lookBack(r Request, last registry.Duration) (series.Grid, error) {
+	step := q.Step.Milliseconds()
+	to := series.Floor(min(r.To, r.Now.Add(-r.Settings.Settle.Std()).UnixMilli()), step)
+	if n := last.Milliseconds() / step; n > maxPoints {
+		return series.Grid{}, fmt.Errorf("parameter \"last\": got %s, which makes %d samples of each series, want at most %d", last, n, maxPoints)
+	}
+	return series.GridOver(to-last.Milliseconds()+step, to, step), nil
+}
+
+// lookedBack is a query over the last days on its way: what is judged, and what was known to be wrong.
+type lookedBack struct {
+	*outcome
+	cases []evaluate.Case
+	known bool
+}
+
+// gather fetches what is to be looked back over.
+func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Duration, incidents string) (*lookedBack, error) {
+	values := macros(q.Step, q.Train, r.Settings.TimeInterval)
+	expr, err := expand(q.Expr, values)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	shown, err := q.lookBack(r, last)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	l := &lookedBack{outcome: &outcome{query: q, request: r, expr: expr, shown: shown}, known: strings.TrimSpace(incidents) != ""}
+	if err := l.ask(ctx, func() (err error) {
+		l.answer, err = r.Source.Range(ctx, expr, l.fetched)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	var told []series.Series
+	if l.known {
+		wrong, err := expandAs("incidents", incidents, values)
+		if err != nil {
+			return nil, inputError{err}
+		}
+		answer, err := r.Source.Range(ctx, wrong, shown)
+		if err != nil {
+			return nil, fmt.Errorf("incidents: %w", err)
+		}
+		l.remarks(answer)
+		told = answer.Set.Members
+	}
+	for _, s := range l.choose() {
+		c := evaluate.Case{Series: s, Clean: l.mask(s.Labels), From: shown.Start, To: shown.At(shown.N - 1)}
+		if l.known {
+			c.Incidents = append([]evaluate.Incident{}, evaluate.IncidentsOf(s.Labels, told)...)
+		}
+		l.cases = append(l.cases, c)
+	}
+	l.judged = make([]judged, len(l.cases))
+	return l, nil
+}
+
+// judge returns what judges.
+func (l *lookedBack) judgeOf(fits *detect.Fits) detect.Judge {
+	q := l.query
+	return detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: fits, HistoryStart: l.history.Start(l.request.Now.UnixMilli())}
+}
+
+// searchBytes is the memory for models of a search: it makes many that no panel asks for again.
+const searchBytes = 64 << 20
+
+// Run replays, and writes the frames.
+func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
+	if q.Output == outputSetting && q.Wanted <= 0 {
+		return nil, inputError{fmt.Errorf("parameter \"wanted\": got 0, want the number of false episodes a week that the setting is to keep to")}
+	}
+	l, err := q.gather(ctx, r, q.Last, q.Incidents)
+	if err != nil {
+		return nil, err
+	}
+	replay := evaluate.Replay{Judge: l.judgeOf(r.Fits)}
+	var searched *evaluate.Searched
+	if q.Wanted > 0 && len(l.cases) > 0 {
+		replay.Judge.Fits = detect.NewFits(searchBytes)
+		found, err := replay.Search(ctx, l.cases, q.Wanted)
+		if err != nil {
+			return nil, inputError{fmt.Errorf("parameter \"last\": got %s: %w", q.Last, err)}
+		}
+		searched = &found
+		fits := replay.Judge.Fits
+		replay.Judge = found.Chosen().Judge
+		replay.Judge.Fits = fits
+	}
+	found := make([]evaluate.Replayed, len(l.cases))
+	var mu sync.Mutex
+	err = l.timed(func() error {
+		return replay.All(ctx, l.cases, func(i int, one evaluate.Replayed) {
+			s := l.cases[i].Series
+			kept := judged{name: l.name(s.Labels), labels: s.Labels, notices: one.Verdicts.Notices, promise: one.Verdicts.Calibration}
+			for _, e := range one.Episodes {
+				kept.episodes = append(kept.episodes, e.Episode)
+			}
+			one.Verdicts = detect.Verdicts{}
+			mu.Lock()
+			defer mu.Unlock()
+			l.judged[i], found[i] = kept, one
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	var frames data.Frames
+	switch q.Output {
+	case outputSeries:
+		frames = l.weekFrames(found)
+	case outputIntervals:
+		frames = l.intervalFrames()
+		if l.known {
+			l.rightColumn(frames[0], found)
+		}
+	case outputAnnotations:
+		frames = l.annotationFrames()
+	case outputSummary:
+		frames = l.replayFrames(found)
+	case outputSetting:
+		frames = l.settingFrames(searched, q.Expr)
+	}
+	l.describe(frames)
+	return frames, nil
+}
+
+// weekTime is when a week is drawn.
+func weekTime(w evaluate.Week) time.Time { return date(w.From) }
