@@ -37,7 +37,7 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
   const detector = descriptors.detectors.find((d) => d.name === detectorName);
   const walk = pick(query, descriptors.walk);
 
-  const set = (fields: Partial<ForeshockQuery>) => onChange(without({ ...query, ...fields }));
+  const set = (fields: Partial<ForeshockQuery>) => onChange(without(offered({ ...query, ...fields }, descriptors)));
 
   const chooseDetector = (name: string) => {
     const params = descriptors.detectors.find((d) => d.name === name)?.params ?? [];
@@ -127,6 +127,13 @@ function pick(query: ForeshockQuery, params: Param[]): ParamValues {
     }
   }
   return values;
+}
+
+/** Drops an output that the kind of the query does not have: another kind was chosen. */
+function offered(query: ForeshockQuery, descriptors: Descriptors): ForeshockQuery {
+  const kind = descriptors.kinds.find((k) => k.name === (query.kind ?? DEFAULT_KIND));
+  const known = !kind || kind.outputs.some((o) => o.name === query.output);
+  return known ? query : { ...query, output: undefined };
 }
 
 /** Drops fields that are undefined: what is not set is not stored. */

@@ -17,7 +17,7 @@ interface Props {
 /** Chooses what the query answers with. Alert rules are told which one they can work with. */
 export function OutputPicker({ id, outputs, value, alerting, fixed, onChange }: Props) {
   const styles = useStyles2(getStyles);
-  const current = value ?? OUTPUT_SERIES;
+  const current = value ?? outputs[0]?.name ?? OUTPUT_SERIES;
   const chosen = outputs.find((o) => o.name === current);
   return (
     <div data-testid={id}>

@@ -114,6 +114,16 @@ it('takes back a parameter in alert rules, where Grafana merges a change into wh
   expect(stored).toEqual({ refId: 'A', expr: 'up', output: 'latest' });
 });
 
+it('drops the output with the kind of question that has it, and shows the first of the new one', async () => {
+  const user = userEvent.setup();
+  const { last } = show({ refId: 'A', expr: 'up', output: 'latest' });
+  await loaded();
+  await user.click(screen.getByRole('radio', { name: 'Self-test' }));
+  expect(last()).toMatchObject({ refId: 'A', expr: 'up', kind: 'selftest' });
+  expect(last()).not.toHaveProperty('output');
+  expect(screen.getByRole('radio', { name: 'Verdicts' })).toBeChecked();
+});
+
 it('names an unknown detector and the known ones', async () => {
   show({ refId: 'A', expr: 'up', detector: 'nope' });
   expect(await screen.findByText(/Unknown detector "nope": want one of .*mad/)).toBeInTheDocument();
