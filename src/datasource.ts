@@ -37,7 +37,9 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
   annotations: AnnotationSupport<ForeshockQuery> = {
     getDefaultQuery: () => defaults(OUTPUT_ANNOTATIONS),
     prepareQuery: (annotation) =>
-      annotation.target?.expr ? { ...annotation.target, refId: 'Anno', output: OUTPUT_ANNOTATIONS } : undefined,
+      annotation.target && asks(annotation.target)
+        ? { ...annotation.target, refId: 'Anno', output: OUTPUT_ANNOTATIONS }
+        : undefined,
   };
 
   private answers = new Map<string, Promise<unknown>>();
@@ -51,11 +53,11 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
   }
 
   filterQuery(query: ForeshockQuery): boolean {
-    return !query.hide && Boolean(query.expr?.trim());
+    return !query.hide && asks(query);
   }
 
   getQueryDisplayText(query: ForeshockQuery): string {
-    return query.expr ?? '';
+    return query.expr || Object.values(query.dimensions ?? {}).join(', ');
   }
 
   applyTemplateVariables(query: ForeshockQuery, scopedVars: ScopedVars): ForeshockQuery {
@@ -120,6 +122,11 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
     asked.catch(() => this.answers.delete(key));
     return asked;
   }
+}
+
+/** Whether there is anything to ask for yet. */
+function asks(query: ForeshockQuery): boolean {
+  return Boolean(query.expr?.trim()) || Object.keys(query.dimensions ?? {}).length > 0;
 }
 
 export function isAlerting(app: string | undefined): boolean {

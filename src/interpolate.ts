@@ -57,8 +57,19 @@ export function fill(srv: TemplateSrv, text: string, scoped: ScopedVars, format?
 /** Fills variables in every text of a query. Fields that the query does not have are not added. */
 export function interpolate(srv: TemplateSrv, query: ForeshockQuery, scoped: ScopedVars): ForeshockQuery {
   const result: ForeshockQuery = { ...query };
-  if (query.expr !== undefined) {
-    result.expr = fill(srv, query.expr, scoped, promqlFormat);
+  for (const field of ['expr', 'clean'] as const) {
+    const expr = query[field];
+    if (expr !== undefined) {
+      result[field] = fill(srv, expr, scoped, promqlFormat);
+    }
+  }
+  if (query.dimensions) {
+    result.dimensions = Object.fromEntries(
+      Object.entries(query.dimensions).map(([name, expr]) => [name, fill(srv, expr, scoped, promqlFormat)])
+    );
+  }
+  if (query.group_by) {
+    result.group_by = query.group_by.map((label) => fill(srv, label, scoped));
   }
   for (const field of ['legend', 'step', 'train', 'refit', 'min_train', 'zone'] as const) {
     const text = query[field];

@@ -11,6 +11,11 @@ export type ParamValues = Record<string, ParamValue>;
 export interface ForeshockQuery extends DataQuery {
   kind?: string;
   expr?: string;
+  /** PromQL by name, where several series are judged as one vector. */
+  dimensions?: Record<string, string>;
+  group_by?: string[];
+  /** PromQL whose truth marks the samples that are fit for training. */
+  clean?: string;
   detector?: string;
   params?: ParamValues;
   step?: string;
@@ -49,6 +54,14 @@ export interface QueryKind {
   title: string;
   summary: string;
   outputs: Output[];
+  /** The kind's own detectors; without any the common ones are meant. */
+  detectors?: Detector[];
+  /** The detector of a query that names none. */
+  detector?: string;
+  /** Several named expressions may stand in place of one. */
+  dimensions?: boolean;
+  /** Fields that the kind has besides the common ones. */
+  fields?: Param[];
 }
 
 export interface Detector {

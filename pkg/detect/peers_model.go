@@ -52,7 +52,7 @@ func fitPeers(how siblings, o peering, shape string, train PeersTrain) (PeersMod
 		m.usual = 0 // all members are the same: whatever differs is judged by its size
 		return m, nil
 	}
-	held := m.distances(smooth, nil)
+	held := m.distances(train.Set, smooth, nil)
 	m.threshold = m.calibrated(held, train, o)
 	return m, nil
 }
@@ -151,15 +151,20 @@ func (m *peersModel) offsets(set series.Set, smooth [][]float64) {
 	m.take(set, smooth)
 }
 
+// own returns what a member always differs by.
+func (m *peersModel) own(labels series.Labels) float64 {
+	if i, ok := slices.BinarySearch(m.members, labels.Hash()); ok {
+		return m.offset[i]
+	}
+	return 0
+}
+
 // take takes the offsets off.
 func (m *peersModel) take(set series.Set, smooth [][]float64) {
 	for k, s := range smooth {
-		i, ok := slices.BinarySearch(m.members, set.Members[k].Labels.Hash())
-		if !ok {
-			continue
-		}
+		own := m.own(set.Members[k].Labels)
 		for n := range s {
-			s[n] -= m.offset[i]
+			s[n] -= own
 		}
 	}
 }
@@ -199,12 +204,14 @@ func length(smooth [][]float64) int {
 	return len(smooth[0])
 }
 
-// distances returns how far each member is from its siblings over time, NaN where it has no mean or too few others have; expected takes where these are, unless it is nil.
-func (m *peersModel) distances(smooth, expected [][]float64) [][]float64 {
+// distances returns how far each member of the set is from its siblings over time, NaN where it has no mean or too few others have; expected takes where these are, unless it
+// is nil. What a mean has left of the past does not count: the sample itself must be as far, on the same side.
+func (m *peersModel) distances(set series.Set, smooth, expected [][]float64) [][]float64 {
 	out := make([][]float64, len(smooth))
 	n := length(smooth)
+	own := make([]float64, len(smooth))
 	for k := range out {
-		out[k] = make([]float64, n)
+		out[k], own[k] = make([]float64, n), m.own(set.Members[k].Labels)
 	}
 	values, who := make([]float64, 0, len(smooth)), make([]int, 0, len(smooth))
 	at, far := make([]float64, len(smooth)), make([]float64, len(smooth))
@@ -225,6 +232,9 @@ func (m *peersModel) distances(smooth, expected [][]float64) [][]float64 {
 		m.how.compare(values, m.usual, at[:len(values)], far[:len(values)])
 		for j, k := range who {
 			out[k][i] = far[j]
+			if mean := values[j] - at[j]; mean != 0 {
+				out[k][i] *= min(max((set.Members[k].Values[i]-own[k]-at[j])/mean, 0), 1)
+			}
 			if expected != nil {
 				expected[k][i] = at[j]
 			}
@@ -256,13 +266,10 @@ func (m *peersModel) Compare(window series.Set, warmup int) ([]Result, error) {
 	for k := range expected {
 		expected[k] = make([]float64, window.Grid.N)
 	}
-	far := m.distances(smooth, expected)
+	far := m.distances(window, smooth, expected)
 	out := make([]Result, len(window.Members))
 	for k, s := range window.Members {
-		own := 0.0
-		if i, ok := slices.BinarySearch(m.members, s.Labels.Hash()); ok {
-			own = m.offset[i]
-		}
+		own := m.own(s.Labels)
 		r := NewResult(window.Grid.N - warmup)
 		for i := range r.Score {
 			n := i + warmup

@@ -37,7 +37,7 @@ func TestFixtures(t *testing.T) {
 			continue
 		}
 		// Each field that is written stands in the decoded query.
-		q := kind.(*detectQuery)
+		q := asked(t, kind)
 		var fields map[string]any
 		if err := json.Unmarshal(raw, &fields); err != nil {
 			t.Fatal(err)
@@ -51,6 +51,21 @@ func TestFixtures(t *testing.T) {
 			}
 		}
 	}
+}
+
+// asked returns the fields that all kinds have.
+func asked(t *testing.T, kind Kind) *detectQuery {
+	t.Helper()
+	switch q := kind.(type) {
+	case *detectQuery:
+		return q
+	case *jointQuery:
+		return &q.detectQuery
+	case *peersQuery:
+		return &q.detectQuery
+	}
+	t.Fatalf("a query of type %T", kind)
+	return nil
 }
 
 func TestDefaultsOfTheDataSource(t *testing.T) {

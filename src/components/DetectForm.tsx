@@ -33,15 +33,35 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
   const id = `foreshock-${query.refId}`;
   const kindName = query.kind ?? DEFAULT_KIND;
   const kind = descriptors.kinds.find((k) => k.name === kindName) ?? descriptors.kinds[0];
-  const detectorName = query.detector ?? DEFAULT_DETECTOR;
-  const detector = descriptors.detectors.find((d) => d.name === detectorName);
+  const detectors = kind?.detectors ?? descriptors.detectors;
+  const detectorName = query.detector ?? kind?.detector ?? DEFAULT_DETECTOR;
+  const detector = detectors.find((d) => d.name === detectorName);
+  const fields = kind?.fields ?? [];
   const walk = pick(query, descriptors.walk);
 
   const set = (fields: Partial<ForeshockQuery>) => onChange(without(offered({ ...query, ...fields }, descriptors)));
 
   const chooseDetector = (name: string) => {
-    const params = descriptors.detectors.find((d) => d.name === name)?.params ?? [];
+    const params = detectors.find((d) => d.name === name)?.params ?? [];
     set({ detector: name, params: carryOver(query.params, params) });
+  };
+
+  // Each kind has its own detectors and fields: what the new one does not know is taken away.
+  const chooseKind = (name: string) => {
+    const next = descriptors.kinds.find((k) => k.name === name);
+    const gone = fields.filter((field) => !next?.fields?.some((f) => f.name === field.name));
+    set({
+      ...Object.fromEntries(gone.map((field) => [field.name, undefined])),
+      ...(!next?.dimensions && { dimensions: undefined }),
+      kind: name,
+      detector: next?.detector,
+      params: undefined,
+    });
+  };
+
+  const changeFields = (values: ParamValues | undefined) => {
+    const cleared = Object.fromEntries(fields.map((field) => [field.name, undefined]));
+    set({ ...cleared, ...values });
   };
 
   const changeWalk = (values: ParamValues | undefined) => {
@@ -57,16 +77,11 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
             <RadioButtonGroup
               options={descriptors.kinds.map((k) => ({ label: k.title, value: k.name }))}
               value={kindName}
-              onChange={(name) => set({ kind: name })}
+              onChange={chooseKind}
             />
           </Field>
         )}
-        <DetectorPicker
-          id={`${id}-detector`}
-          detectors={descriptors.detectors}
-          value={detectorName}
-          onChange={chooseDetector}
-        />
+        <DetectorPicker id={`${id}-detector`} detectors={detectors} value={detectorName} onChange={chooseDetector} />
         <OutputPicker
           id={`${id}-output`}
           outputs={kind?.outputs ?? []}
@@ -77,6 +92,16 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
         />
         <TextFields id={id} query={query} onChange={set} />
       </div>
+      {fields.length > 0 && (
+        <Section
+          id={`${id}-fields`}
+          title={t('detect-form.fields', 'What belongs together, and what is learnt from')}
+          summary={changes(fields, pick(query, fields))}
+          startOpen={kind?.detectors !== undefined}
+        >
+          <ParamsForm id={`${id}-fields`} params={fields} values={pick(query, fields)} onChange={changeFields} />
+        </Section>
+      )}
       {detector && (
         <Section
           id={`${id}-params`}

@@ -9,6 +9,7 @@ import { isAlerting, type DataSource } from '../datasource';
 import type { Names } from '../promql/complete';
 import { OUTPUT_ANNOTATIONS, OUTPUT_LATEST, type ForeshockOptions, type ForeshockQuery } from '../types';
 import { DetectForm } from './DetectForm';
+import { DimensionsEditor } from './DimensionsEditor';
 import { PromQLEditor } from './PromQLEditor';
 import { useDescriptors } from './useDescriptors';
 
@@ -59,18 +60,33 @@ export function QueryEditor({ query, onChange, onRunQuery, datasource, range, ap
     [datasource, range]
   );
 
+  const named = descriptors?.kinds.find((kind) => kind.name === query.kind)?.dimensions ?? false;
+  const dimensions = query.dimensions ?? {};
   const exprLabel = t('query-editor.expr', 'Metric (PromQL)');
   return (
     <div className={styles.form} data-testid="foreshock-query-editor">
-      <Field noMargin label={exprLabel}>
-        <PromQLEditor
-          value={query.expr ?? ''}
-          label={exprLabel}
-          placeholder={t('query-editor.expr-placeholder', 'What shall be watched? Shift+Enter runs the query')}
+      {Object.keys(dimensions).length === 0 && (
+        <Field noMargin label={exprLabel}>
+          <PromQLEditor
+            value={query.expr ?? ''}
+            label={exprLabel}
+            placeholder={t('query-editor.expr-placeholder', 'What shall be watched? Shift+Enter runs the query')}
+            names={names}
+            onCommit={commitExpr}
+          />
+        </Field>
+      )}
+      {named && (
+        <DimensionsEditor
+          id={`foreshock-${query.refId}`}
+          dimensions={dimensions}
           names={names}
-          onCommit={commitExpr}
+          onChange={(next) => {
+            const { dimensions: _, expr, ...rest } = query;
+            change(next ? { ...rest, dimensions: next } : { ...rest, expr });
+          }}
         />
-      </Field>
+      )}
       {error && (
         <Alert
           severity="error"

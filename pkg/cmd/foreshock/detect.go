@@ -186,7 +186,7 @@ func (d *detectCommand) joint(t *table) error {
 	if len(t.columns) == 1 {
 		return nil
 	}
-	return badInputf("%s: got %d value columns (%s), but detector %s judges one: pick one with --value; there is no joint detector yet",
+	return badInputf("%s: got %d value columns (%s), but detector %s judges one: pick one with --value, or judge all as one vector with foreshock joint, or compare them with foreshock peers",
 		t.name, len(t.columns), strings.Join(t.columns, ", "), d.detector)
 }
 

@@ -17,13 +17,14 @@ import (
 // detectorsCommand is `foreshock detectors`.
 type detectorsCommand struct {
 	program
-	name, format string
+	words  []string // nothing, a name, "joint" or "peers", or one of them and a name
+	format string
 }
 
 func (p program) addDetectors(app *kingpin.Application) (string, command) {
 	d := &detectorsCommand{program: p}
 	cmd := app.Command("detectors", p.text("help.detectors"))
-	cmd.Arg("name", p.text("help.detectors.name")).StringVar(&d.name)
+	cmd.Arg("name", p.text("help.detectors.name")).StringsVar(&d.words)
 	cmd.Flag("format", p.text("help.detectors.format")).Default("table").StringVar(&d.format)
 	return cmd.FullCommand(), d.run
 }
@@ -33,7 +34,7 @@ type described struct {
 	Name    string           `json:"name"`
 	Summary string           `json:"summary"`
 	Source  string           `json:"source"`
-	Catches string           `json:"catches"`
+	Catches string           `json:"catches,omitempty"`
 	Params  []registry.Param `json:"params"`
 }
 
@@ -41,18 +42,9 @@ func (d *detectorsCommand) run(context.Context) error {
 	if err := oneOf("--format", d.format, []string{"table", "json"}); err != nil {
 		return err
 	}
-	names := detect.Detectors.Names()
-	if d.name != "" {
-		names = []string{d.name}
-	}
-	list := make([]described, len(names))
-	for i, name := range names {
-		e, err := detect.Detectors.Get(name)
-		if err != nil {
-			return badInput(err)
-		}
-		options := e.New()
-		list[i] = described{Name: e.Name, Summary: e.Summary, Source: e.Source, Catches: options.Catches().String(), Params: registry.ParamsOf(options)}
+	list, err := d.list()
+	if err != nil {
+		return badInput(err)
 	}
 	if d.format == "json" {
 		return d.json(list)
@@ -63,13 +55,59 @@ func (d *detectorsCommand) run(context.Context) error {
 		}
 		d.table(x)
 	}
-	if d.name == "" {
+	if len(d.words) == 0 {
 		fmt.Fprintf(d.stdout, "\n%s\n", d.text("detectors.policy"))
 		d.params(registry.ParamsOf(detect.DefaultPolicy()))
 		fmt.Fprintf(d.stdout, "\n%s\n", d.text("detectors.walk"))
 		d.params(registry.ParamsOf(detect.DefaultWalk()))
 	}
 	return nil
+}
+
+// list describes the detectors that are asked for.
+func (d *detectorsCommand) list() ([]described, error) {
+	shape, name := "", ""
+	for _, w := range d.words {
+		switch {
+		case shape == "" && name == "" && (w == "joint" || w == "peers"):
+			shape = w
+		case name == "":
+			name = w
+		default:
+			return nil, fmt.Errorf("got %q, want one name, after joint or peers for detectors of several series", strings.Join(d.words, " "))
+		}
+	}
+	switch shape {
+	case "joint":
+		return describedOf(detect.Joints, name, func(j detect.Joint) string {
+			var kinds []string
+			for _, b := range j.Catches() {
+				kinds = append(kinds, b.String())
+			}
+			return strings.Join(kinds, ", ")
+		})
+	case "peers":
+		return describedOf(detect.PeerDetectors, name, func(detect.Peers) string { return "" })
+	}
+	return describedOf(detect.Detectors, name, func(x detect.Detector) string { return x.Catches().String() })
+}
+
+// describedOf describes one member of a registry, or all.
+func describedOf[T any](of *registry.Of[T], name string, catches func(T) string) ([]described, error) {
+	names := of.Names()
+	if name != "" {
+		names = []string{name}
+	}
+	list := make([]described, len(names))
+	for i, n := range names {
+		e, err := of.Get(n)
+		if err != nil {
+			return nil, err
+		}
+		options := e.New()
+		list[i] = described{Name: e.Name, Summary: e.Summary, Source: e.Source, Catches: catches(options), Params: registry.ParamsOf(options)}
+	}
+	return list, nil
 }
 
 func (d *detectorsCommand) json(list []described) error {
@@ -84,7 +122,10 @@ func (d *detectorsCommand) json(list []described) error {
 
 func (d *detectorsCommand) table(x described) {
 	fmt.Fprintf(d.stdout, "%s: %s\n", x.Name, x.Summary)
-	fmt.Fprintf(d.stdout, "  %s: %s\n  %s: %s\n", d.text("detectors.catches"), x.Catches, d.text("detectors.source"), x.Source)
+	if x.Catches != "" {
+		fmt.Fprintf(d.stdout, "  %s: %s\n", d.text("detectors.catches"), x.Catches)
+	}
+	fmt.Fprintf(d.stdout, "  %s: %s\n", d.text("detectors.source"), x.Source)
 	d.params(x.Params)
 }
 

@@ -23,7 +23,14 @@ type judging struct {
 }
 
 func (j *judging) flags(p program, cmd *kingpin.CmdClause) {
-	cmd.Flag("detector", p.text("help.detector", "names", strings.Join(detect.Detectors.Names(), ", "))).Short('d').Default("seasonal").StringVar(&j.detector)
+	j.flagsOf(p, cmd, detect.Detectors.Names(), "seasonal")
+	cmd.Flag("fit", p.text("help.fit")).Default("anchored").StringVar(&j.fit)
+}
+
+// flagsOf adds the flags that detectors of every shape have: names are theirs, and usual the default.
+func (j *judging) flagsOf(p program, cmd *kingpin.CmdClause, names []string, usual string) {
+	j.fit = "anchored"
+	cmd.Flag("detector", p.text("help.detector", "names", strings.Join(names, ", "))).Short('d').Default(usual).StringVar(&j.detector)
 	cmd.Flag("param", p.text("help.param")).Short('p').PlaceHolder("KEY=VALUE").StringsVar(&j.params)
 	cmd.Flag("policy", p.text("help.policy")).PlaceHolder("KEY=VALUE").StringsVar(&j.policy)
 	w := detect.DefaultWalk()
@@ -32,11 +39,18 @@ func (j *judging) flags(p program, cmd *kingpin.CmdClause) {
 	cmd.Flag("refit", p.text("help.refit")).PlaceHolder(w.Refit.String()).StringVar(&j.refit)
 	cmd.Flag("min-train", p.text("help.min-train")).PlaceHolder(w.MinTrain.String()).StringVar(&j.minTrain)
 	cmd.Flag("zone", p.text("help.zone")).PlaceHolder(w.Zone).StringVar(&j.zone)
-	cmd.Flag("fit", p.text("help.fit")).Default("anchored").StringVar(&j.fit)
 }
 
 // read checks everything that does not depend on the input.
 func (j *judging) read() error {
+	return j.readWith(func(decode registry.Decode) (err error) {
+		j.judge.Detector, err = detect.Detectors.New(j.detector, decode)
+		return err
+	})
+}
+
+// readWith is read with detectors of any shape, which made makes.
+func (j *judging) readWith(made func(registry.Decode) error) error {
 	var err error
 	if j.fitting, err = parseFitting(j.fit); err != nil {
 		return err
@@ -50,7 +64,7 @@ func (j *judging) read() error {
 		return err
 	}
 	j.judge = detect.Judge{Name: j.detector, Policy: detect.DefaultPolicy()}
-	if j.judge.Detector, err = detect.Detectors.New(j.detector, registry.FromStrings(params)); err != nil {
+	if err := made(registry.FromStrings(params)); err != nil {
 		return badInput(err)
 	}
 	if err := registry.DecodeInto(&j.judge.Policy, registry.FromStrings(policy)); err != nil {
