@@ -50,12 +50,12 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
   const chooseKind = (name: string) => {
     const next = descriptors.kinds.find((k) => k.name === name);
     const gone = fields.filter((field) => !next?.fields?.some((f) => f.name === field.name));
+    const others = next?.detectors !== undefined || kind?.detectors !== undefined;
     set({
       ...Object.fromEntries(gone.map((field) => [field.name, undefined])),
       ...(!next?.dimensions && { dimensions: undefined }),
+      ...(others && { detector: next?.detector, params: undefined }),
       kind: name,
-      detector: next?.detector,
-      params: undefined,
     });
   };
 
@@ -95,7 +95,7 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
       {fields.length > 0 && (
         <Section
           id={`${id}-fields`}
-          title={t('detect-form.fields', 'What belongs together, and what is learnt from')}
+          title={t('detect-form.fields', 'Settings of this question')}
           summary={changes(fields, pick(query, fields))}
           startOpen={kind?.detectors !== undefined}
         >
