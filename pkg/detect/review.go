@@ -15,12 +15,12 @@ const (
 	longest = 400_000
 	// fewest is how many samples a review needs to say anything.
 	fewest = 8
-	// shortWindow and longWindow are what incidents of a few samples, and of some dozen, are seen in.
+	// shortWindow is what brief incidents are seen in, longWindow what shapes are where the cycle is not known to matter.
 	shortWindow, longWindow = 15, 60
 	// noCycle is the window for shapes where the series has no cycle; leastCycle and mostCycle bound the window of one that has.
 	noCycle, leastCycle, mostCycle = 60, 16, 600
-	// wideShare and widerShare of a series, of at most wideSamples, are what slow changes are seen in.
-	wideShare, widerShare, wideSamples = 0.03, 0.05, 20_000
+	// wideShare of a series, of at most wideSamples, is what slow changes are seen in.
+	wideShare, wideSamples = 0.05, 20_000
 	// eigenFloor keeps directions in which windows hardly vary from counting more than they can be trusted, as a share of the largest.
 	eigenFloor = 1e-4
 )
@@ -157,15 +157,12 @@ func (l *looked) gather(x []float64, rng *rand.Rand, v *[views]member) error {
 			w /= 2
 		}
 	}
-	cut := float64(min(len(x), wideSamples))
-	for _, part := range []int{shortWindow, longWindow} {
-		v[brief].add(nearest(x, part, asIs, rng))
-		e, err := unusualCourse(x, part)
-		if err != nil {
-			return err
-		}
-		v[brief].add(e)
+	v[brief].add(nearest(x, shortWindow, asIs, rng))
+	course, err := unusualCourse(x, shortWindow)
+	if err != nil {
+		return err
 	}
+	v[brief].add(course)
 	if len(v[brief].parts) == 0 { // shorter than any window
 		v[brief].add(distances(x))
 	}
@@ -176,12 +173,10 @@ func (l *looked) gather(x []float64, rng *rand.Rand, v *[views]member) error {
 	}
 	v[shape].add(twin)
 	v[shape].add(untwinned(x, 2*w))
-	v[shape].add(nearest(x, w, shaped, rng))
 	v[shape].add(nearest(x, longWindow, shaped, rng))
 	v[wide].add(nearest(x, w, centred, rng))
 	v[wide].add(nearest(x, 2*w, asIs, rng))
-	v[wide].add(nearest(x, max(leastTwin, int(widerShare*cut)), centred, rng))
-	v[wide].add(nearest(x, max(leastTwin, int(wideShare*cut)), asIs, rng))
+	v[wide].add(nearest(x, max(leastTwin, int(wideShare*float64(min(len(x), wideSamples)))), centred, rng))
 	v[clockwork].add(offCycle(x, l.Day))
 	if l.Cycle != l.Day {
 		v[clockwork].add(offCycle(x, l.Cycle))

@@ -20,10 +20,10 @@ type viewing struct {
 
 // viewings and the constants below were chosen together on labelled series of five public sets, each checked with that set left out: docs/algorithms/auto.md, "Review".
 var viewings = [views]viewing{
-	brief:     {high: 0.97, weight: 1, contrast: -0.5},
-	shape:     {high: 0.90, weight: 0.65, contrast: 0.66},
-	wide:      {high: 0.97, weight: 1, contrast: -1},
-	clockwork: {high: 0.97, weight: 0.45, contrast: 0.45},
+	brief:     {high: 0.97, weight: 1, contrast: -0.3},
+	shape:     {high: 0.90, weight: 0.6, contrast: 2},
+	wide:      {high: 0.97, weight: 1.5, contrast: -1.5},
+	clockwork: {high: 0.97, weight: 0.2, contrast: 0.5},
 }
 
 const (
@@ -32,9 +32,9 @@ const (
 	// mostContrast bounds the height of a peak.
 	mostContrast = 8
 	// unlikeFade is how fast shape loses weight with the usual distance of a window from its twin: where nothing repeats, no shape is missing.
-	unlikeFade = 4
-	// usualLength is the series length at which wide has its weight, and lengthFade the power with which it falls with length: an incident covers less of a longer series.
-	usualLength, lengthFade = 10_000, 0.75
+	unlikeFade = 6
+	// usualLength is the series length at which wide has its weight; it falls as the length grows: an incident covers less of a longer series.
+	usualLength = 10_000
 )
 
 // member is a view being gathered: scores that are averaged.
@@ -73,7 +73,7 @@ func (l *looked) combine(v *[views]member, raw []float64) {
 		case shape:
 			w *= math.Exp(-unlikeFade * v[k].unlike)
 		case wide:
-			w *= math.Pow(usualLength/float64(len(raw)), lengthFade)
+			w *= usualLength / float64(len(raw))
 		default:
 		}
 		l.Weights[k] = w

@@ -305,3 +305,31 @@ func TestCycleOf(t *testing.T) {
 		t.Errorf("cycle %d of strength %.2f in noise, want none", k, r)
 	}
 }
+
+func TestBridged(t *testing.T) {
+	t.Parallel()
+	gap := math.NaN()
+	if d := cmp.Diff([]float64{2, 2, 3, 4, 5, 5}, bridged([]float64{gap, 2, gap, gap, 5, gap})); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]float64{2, 2, 3, 4, 4, 4}, bridged([]float64{gap, 2, gap, 4, gap, gap})); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestFarthestOf(t *testing.T) {
+	t.Parallel()
+	if d := cmp.Diff([]float64{-3, 2, 1}, farthestOf([]float64{1, -3, 2, 0, 1}, 2)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestQuantileOf(t *testing.T) {
+	t.Parallel()
+	// numpy.quantile([5, 1, 4, 2], [0, .5, .9, 1])
+	for q, want := range map[float64]float64{0: 1, 0.5: 3, 0.9: 4.7, 1: 5} {
+		if got := quantileOf([]float64{5, 1, 4, 2}, q); math.Abs(got-want) > 1e-12 {
+			t.Errorf("quantile %v: got %v, want %v", q, got, want)
+		}
+	}
+}
