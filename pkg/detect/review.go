@@ -71,7 +71,7 @@ func reviewScore(s series.Series, _ *time.Location) ([]float64, looked, error) {
 	part := (len(x) + longest - 1) / longest
 	x = farthestOf(x, part)
 	saw.look(x, s.Grid.Step*int64(part))
-	var v [views]member
+	var v [views]sighting
 	if err := saw.gather(x, seeded(s), &v); err != nil {
 		return nil, saw, fmt.Errorf("review: %w", err)
 	}
@@ -149,7 +149,7 @@ func (l *looked) look(x []float64, step int64) {
 }
 
 // gather computes what each view says.
-func (l *looked) gather(x []float64, rng *rand.Rand, v *[views]member) error {
+func (l *looked) gather(x []float64, rng *rand.Rand, v *[views]sighting) error {
 	w := noCycle
 	if l.Cycle >= leastCycle {
 		w = l.Cycle

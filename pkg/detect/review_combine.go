@@ -37,21 +37,21 @@ const (
 	usualLength = 10_000
 )
 
-// member is a view being gathered: scores that are averaged.
-type member struct {
+// sighting is a view being gathered: scores that are averaged.
+type sighting struct {
 	parts [][]float64
 	// unlike is the usual distance of a window from its twin, for shape.
 	unlike float64
 }
 
-func (m *member) add(score []float64) {
+func (m *sighting) add(score []float64) {
 	if score != nil {
 		m.parts = append(m.parts, score)
 	}
 }
 
 // combine writes the weighted sum of the powers of all views into raw.
-func (l *looked) combine(v *[views]member, raw []float64) {
+func (l *looked) combine(v *[views]sighting, raw []float64) {
 	sum, scratch := make([]float64, len(raw)), make([]float64, len(raw))
 	for k := range v {
 		if len(v[k].parts) == 0 {
