@@ -24,8 +24,8 @@ const (
 const (
 	// references is how many windows, spread over the whole series, each window is compared with.
 	references = 1000
-	// compared bounds how many windows are compared in a long series: neighbours share nearly all of their samples.
-	compared = 12_000
+	// mostCompared bounds how many windows are compared in a long series: neighbours share nearly all of their samples.
+	mostCompared = 12_000
 	// places bounds how many numbers stand for a window: longer ones are taken as means of equal parts.
 	places = 48
 	// leastDeviation is the smallest deviation a window is divided by, as a share of the usual one: what hardly varies has no shape.
@@ -53,7 +53,7 @@ func nearest(x []float64, w int, by likeness, rng *rand.Rand) []float64 {
 	for j, r := range refs {
 		half[j] = c.load(r, ref[j*k:(j+1)*k]) / 2
 	}
-	stride := max(1, min(w/6, (m+compared-1)/compared))
+	stride := max(1, min(w/6, (m+mostCompared-1)/mostCompared))
 	out := make([]float64, (m+stride-1)/stride)
 	var (
 		own      = make([]float32, tile*k)
