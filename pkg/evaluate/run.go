@@ -31,7 +31,8 @@ type Plan struct {
 
 // Row is one detector on one set. Its JSON form is stable; what does not apply is left out.
 type Row struct {
-	Set      string `json:"set"`
+	Set string `json:"set"`
+	// Detector is a registered name, "… (floor)" or "… (published)".
 	Detector string `json:"detector"`
 	Floor    bool   `json:"floor,omitempty"`
 	// Published is set for scores that somebody else's detector gave; they have no episodes.
@@ -126,12 +127,12 @@ func (p Plan) Run(ctx context.Context) ([]Row, error) {
 		set := &p.Sets[s]
 		for _, f := range Floors {
 			if set.Vectors != nil {
-				add(set, Row{Detector: f.Name, Floor: true}, func(i int) task {
+				add(set, Row{Detector: f.Name + " (floor)", Floor: true}, func(i int) task {
 					return task{rows: set.Vectors[i].rows, run: func(context.Context) (Answer, error) { return p.FloorOfVectors(f, set.Vectors[i]) }}
 				})
 				continue
 			}
-			add(set, Row{Detector: f.Name, Floor: true}, func(i int) task {
+			add(set, Row{Detector: f.Name + " (floor)", Floor: true}, func(i int) task {
 				return task{rows: set.series(i), run: func(context.Context) (Answer, error) { return p.Floor(f, set.Series[i]) }}
 			})
 		}

@@ -71,7 +71,7 @@ func TestEvaluate(t *testing.T) {
 				t.Errorf("%s: %s: %d files, %d samples, %d rows of files, want 2, 2880, 2: the second halves of the series with an anomaly", protocol, r.Detector, r.Files, r.Samples, len(r.Each))
 			}
 		}
-		if names != "random constant seasonal_naive mean " {
+		if names != "random (floor) constant (floor) seasonal_naive (floor) mean " {
 			t.Errorf("%s: rows %s, want the floors and the detector", protocol, names)
 		}
 		last := rows[len(rows)-1]
@@ -86,7 +86,7 @@ func TestEvaluate(t *testing.T) {
 		}
 	}
 	text := foreshock(t, "", "evaluate", "--data", dir, "--sets", "wsd", "-d", "mean", "--format", "markdown", "-q")
-	if text.errors != "" || !strings.Contains(text.out, "| detector | wsd (2) | mean |\n|---|---|---|\n| random | ") || !strings.Contains(text.out, "false/week") {
+	if text.errors != "" || !strings.Contains(text.out, "| detector | wsd (2) | mean |\n|---|---|---|\n| random (floor) | ") || !strings.Contains(text.out, "false/week") {
 		t.Errorf("markdown:\n%s%s", text.out, text.errors)
 	}
 }
