@@ -1,0 +1,205 @@
+package detect
+
+import (
+	"math"
+
+	"github.com/foreshock/foreshock/pkg/robust"
+)
+
+// partKind is one way in which a sample can be unusual. Its raw score is 0 or more; a part depends on the samples up to its own only.
+type partKind uint8
+
+// The parts that auto combines. A standing is the distance from what is expected at that time in usual distances; a surprise is the distance from what the samples just
+// before lead to, by a linear prediction.
+const (
+	// partStanding: the distance of the sample itself.
+	partStanding partKind = iota
+	// partStanding5 and partStanding30: of the mean of the last samples, for small deviations that stay.
+	partStanding5
+	partStanding30
+	// partSurprise5, partSurprise15 and partSurprise60: the root mean square of the surprises of the last samples.
+	partSurprise5
+	partSurprise15
+	partSurprise60
+	// partUnexpected15: the same for what the expected value leaves over, where the surprises at one time of the day are usual ones.
+	partUnexpected15
+	// partRestless15: the standard deviation of the last standings.
+	partRestless15
+	partKinds
+)
+
+// partNames are those of the parts in a choice, in order; they are keys of texts.
+var partNames = [partKinds]string{"standing", "standing5", "standing30", "surprise5", "surprise15", "surprise60", "unexpected15", "restless15"}
+
+const (
+	// lags is how many samples a prediction looks back.
+	lags = 30
+	// reach is the longest window of a part: together with lags it is the context.
+	reach = 60
+	// farStanding and farSurprise bound what one sample adds to a mean: an outlier shows in its window, and leaves no rounding behind when it left it.
+	farStanding, farSurprise = 30, 1e4
+	// farValue bounds the values that a prediction is made from, in usual distances from the middle.
+	farValue = 50
+	// noiseShare is the share of the variance that counts as noise in a prediction: without it a smooth series is predicted to its last digit, and rounding is a surprise.
+	noiseShare = 1e-3
+)
+
+// signals are what the parts are computed from: one entry per sample each.
+type signals struct {
+	// standing is the distance from what is expected, in usual distances, negative below.
+	standing []float64
+	// surprise is that from the prediction of the values, unexpected that of the standings.
+	surprise, unexpected []float64
+}
+
+// part writes the raw score of one kind into dst. squares is room for as many numbers.
+func (s signals) part(k partKind, dst, squares []float64) {
+	switch k {
+	case partStanding:
+		for i, z := range s.standing {
+			dst[i] = math.Abs(z)
+		}
+	case partStanding5:
+		rollingMean(s.standing, 5, dst)
+	case partStanding30:
+		rollingMean(s.standing, 30, dst)
+	case partSurprise5:
+		rollingSize(s.surprise, 5, dst)
+	case partSurprise15:
+		rollingSize(s.surprise, 15, dst)
+	case partSurprise60:
+		rollingSize(s.surprise, 60, dst)
+	case partUnexpected15:
+		rollingSize(s.unexpected, 15, dst)
+	case partRestless15:
+		rollingDeviation(s.standing, 15, dst)
+	}
+}
+
+func clip(x, far float64) float64 { return min(max(x, -far), far) }
+
+// rollingMean writes the distance of the mean of the last w entries from 0, of as many as there are at the beginning.
+func rollingMean(src []float64, w int, dst []float64) {
+	sum := 0.0
+	for i, x := range src {
+		sum += clip(x, farStanding)
+		n := i + 1
+		if i >= w {
+			sum -= clip(src[i-w], farStanding)
+			n = w
+		}
+		dst[i] = math.Abs(sum) / float64(n)
+	}
+}
+
+// rollingSize writes the root mean square of the last w entries.
+func rollingSize(src []float64, w int, dst []float64) {
+	sum := 0.0
+	for i, x := range src {
+		x = clip(x, farSurprise)
+		sum += x * x
+		n := i + 1
+		if i >= w {
+			y := clip(src[i-w], farSurprise)
+			sum -= y * y
+			n = w
+		}
+		dst[i] = math.Sqrt(max(sum, 0) / float64(n))
+	}
+}
+
+// rollingDeviation writes the standard deviation of the last w entries.
+func rollingDeviation(src []float64, w int, dst []float64) {
+	sum, squares := 0.0, 0.0
+	for i, x := range src {
+		x = clip(x, farStanding)
+		sum += x
+		squares += x * x
+		n := i + 1
+		if i >= w {
+			y := clip(src[i-w], farStanding)
+			sum -= y
+			squares -= y * y
+			n = w
+		}
+		m := sum / float64(n)
+		dst[i] = math.Sqrt(max(squares/float64(n)-m*m, 0))
+	}
+}
+
+// lagProducts returns Σ x(i)·x(i−k) over [from, to) for k = 0 … lags, where earlier entries of x may be reached, later ones never.
+func lagProducts(x []float64, from, to int) []float64 {
+	sums := make([]float64, lags+1)
+	for k := range sums {
+		a := max(from, k)
+		if a >= to {
+			break
+		}
+		now, before := x[a:to], x[a-k:to-k]
+		var s0, s1, s2, s3 float64
+		i := 0
+		for ; i+4 <= len(now); i += 4 {
+			s0 += now[i] * before[i]
+			s1 += now[i+1] * before[i+1]
+			s2 += now[i+2] * before[i+2]
+			s3 += now[i+3] * before[i+3]
+		}
+		for ; i < len(now); i++ {
+			s0 += now[i] * before[i]
+		}
+		sums[k] = s0 + s1 + s2 + s3
+	}
+	return sums
+}
+
+// prediction returns the coefficients of the best linear prediction from the last samples, nearest first, by the products of lags.
+// Source: Durbin, The fitting of time-series models, Revue de l'Institut International de Statistique 28(3), 1960, doi:10.2307/1401322 (Levinson's recursion).
+func prediction(products []float64) []float64 {
+	a := make([]float64, 0, lags)
+	variance := products[0] * (1 + noiseShare)
+	if !(variance > 0) || math.IsInf(variance, 0) {
+		return make([]float64, lags)
+	}
+	left := variance
+	next := make([]float64, lags)
+	for k := 1; k < len(products); k++ {
+		r := products[k]
+		for i, c := range a {
+			r -= c * products[k-1-i]
+		}
+		r /= left
+		for i, c := range a {
+			next[i] = c - r*a[len(a)-1-i]
+		}
+		next[k-1] = r
+		a = append(a[:0], next[:k]...)
+		left *= 1 - r*r
+		if !(left > 1e-9*variance) {
+			break
+		}
+	}
+	for len(a) < lags {
+		a = append(a, 0)
+	}
+	return a
+}
+
+// surprises writes what the prediction leaves of each entry of x, which holds lags entries before the first; far bounds what the predictions are made from.
+func surprises(x, coefficients, dst []float64) {
+	c := coefficients[:lags]
+	for i := range dst {
+		past := x[i : i+lags] // oldest first
+		var p0, p1 float64
+		for k := 0; k < lags; k += 2 {
+			p0 += c[k] * past[lags-1-k]
+			p1 += c[k+1] * past[lags-2-k]
+		}
+		dst[i] = x[i+lags] - p0 - p1
+	}
+}
+
+// usualSize returns the median and the 99 % quantile of finite numbers, which it reorders.
+func usualSize(raw []float64) (middle, high float64) {
+	middle = robust.Select(raw, len(raw)/2)
+	return middle, robust.Select(raw, len(raw)*99/100)
+}
