@@ -36,11 +36,11 @@ func (*Auto) Catches() Kinds { return Spike | Drop | Shift | Season }
 func (*Auto) Context(int64) int { return reach + lags }
 
 const (
-	// fullMillis is the history from which a threshold is taken as it is. The highest score of a shorter one understates what a week brings.
+	// fullMillis is the history from which a threshold is not raised.
 	fullMillis = 7 * season.DayMillis
-	// oneUsual is the size of a part at the 99 % quantile of what was held out: what a normal distribution has there in standard deviations.
-	oneUsual = 2.6
-	// leastUsual keeps a part that hardly varies from outvoting the others, as a share of its 99 % quantile.
+	// usualPart is the size of a part at its 95 % quantile, in usual distances: what it is for the distance of normal data.
+	usualPart = 2
+	// leastUsual keeps a part that hardly varies from outvoting the others, as a share of its 95 % quantile.
 	leastUsual = 1e-3
 )
 
@@ -51,13 +51,14 @@ func (d *Auto) Fit(train Train) (Model, error) {
 	if present < 20 {
 		return nil, fmt.Errorf("%w: %d samples, want at least 20", ErrTooShort, present)
 	}
-	base, chosen, err := autoBase(s, train)
+	base, chosen, err := chooseBase(s, train.Zone)
 	if errors.Is(err, baseline.ErrConstant) {
 		return constantOf(s), nil
 	}
 	if err != nil {
 		return nil, err
 	}
+	kinds := chooseParts(s, &chosen)
 	m := &combined{expected: base.Model, choice: chosen}
 	m.center, m.scale = middleOf(s.Values)
 	x := m.values(s)
@@ -72,7 +73,7 @@ func (d *Auto) Fit(train Train) (Model, error) {
 
 	raw := make([]float64, s.Grid.N)
 	part, scratch := make([]float64, s.Grid.N), make([]float64, 0, s.Grid.N)
-	for _, k := range chosen.parts() {
+	for _, k := range kinds {
 		sig.part(k, part, nil)
 		scratch = scratch[:0]
 		for i, v := range s.Values {
@@ -84,53 +85,46 @@ func (d *Auto) Fit(train Train) (Model, error) {
 		if !(high > 0) {
 			continue
 		}
-		p := weighted{kind: k, middle: middle, per: oneUsual / max(high-middle, leastUsual*high)}
+		p := weighted{kind: k, middle: middle, per: 1 / max(high-middle, leastUsual*high)}
 		m.parts = append(m.parts, p)
+		m.choice.Parts = append(m.choice.Parts, partNames[k])
 		p.add(part, raw)
 	}
 	if len(m.parts) == 0 {
 		return constantOf(s), nil
 	}
 	for i, v := range s.Values {
-		raw[i] /= float64(len(m.parts))
+		raw[i] *= usualPart / float64(len(m.parts))
 		if v != v {
 			raw[i] = math.NaN()
 		}
 	}
 	m.threshold = calibrate(raw, s.Grid.Step, train, d.Budget)
-	if span := int64(present) * s.Grid.Step; span < fullMillis {
-		m.theta = m.middle + (m.theta-m.middle)*math.Pow(float64(fullMillis)/float64(span), youngPower)
+	if chosen.Reason != ReasonSparse { // rare events differ in size from series to series: nothing is usual
+		m.theta = m.middle + settled(m.theta-m.middle, d.Budget)
 	}
+	m.theta = m.middle + (m.theta-m.middle)*math.Pow(max(1, fullMillis/(float64(present)*float64(s.Grid.Step))), youngPower)
 	return m, nil
 }
 
-// youngPower: see docs/algorithms/auto.md, "Young series".
-const youngPower = 0.5
+const (
+	// usualTheta is how far a threshold for one episode a week usually lies above the median raw score: the geometric mean over the labelled series.
+	usualTheta = 3.0
+	// leastTheta is the share of its own threshold that a window keeps: where it is far above the usual one, as for rare events of very different size, that is no luck.
+	leastTheta = 2. / 3
+	// perBudget is the power of the budget with which thresholds fall, there.
+	perBudget = -0.2
+	// youngPower is the power of the missing history by which the threshold of a young series rises.
+	youngPower = 0.5
+)
 
-// autoBase chooses what is expected.
-func autoBase(s series.Series, train Train) (baseline.Fit, Choice, error) {
-	if int64(s.Grid.N)*s.Grid.Step >= 2*season.DayMillis {
-		fit, err := baseline.NewSeasonal().Fit(s, train.Zone)
-		if err == nil || errors.Is(err, baseline.ErrConstant) {
-			return fit, Choice{Seasonal: true}, err
-		}
-	}
-	fit, err := (&baseline.Level{}).Fit(s, train.Zone)
-	if errors.Is(err, baseline.ErrTooShort) {
-		return fit, Choice{}, fmt.Errorf("%w: %w", ErrTooShort, err)
-	}
-	return fit, Choice{}, err
+// settled returns the threshold for a budget from that of one window. What one window says is drawn halfway to the usual threshold: incidents in it push it up, and luck
+// pulls it down.
+// Source: Efron and Morris, Stein's Estimation Rule and Its Competitors, JASA 68(341), 1973, doi:10.1080/01621459.1973.10481350.
+func settled(theta, budget float64) float64 {
+	half := math.Sqrt(theta * usualTheta * math.Pow(budget, perBudget))
+	return max(half, leastTheta*theta)
 }
-
-// Choice is what auto chose, and why.
-type Choice struct {
-	// Seasonal is set where what is expected follows the time of the day; else it is one level.
-	Seasonal bool
-}
-
-func (Choice) parts() []partKind { return autoParts }
-
-var autoParts = []partKind{partStanding, partStanding5, partStanding30, partSurprise5, partSurprise15, partUnexpected15, partRestless15}
 
 // held returns the held-out distances with every gap taken from the sample before it.
 func held(z []float64) []float64 { return filled(z, 0) }
@@ -172,20 +166,6 @@ func heldPrediction(x []float64, cuts [heldBlocks + 1]int) (all, surprise []floa
 	return prediction(total), surprise
 }
 
-// weighted is a part with its usual size.
-type weighted struct {
-	kind        partKind
-	middle, per float64
-}
-
-func (p weighted) add(part, dst []float64) {
-	for i, x := range part {
-		if d := x - p.middle; d > 0 {
-			dst[i] += d * p.per
-		}
-	}
-}
-
 // combined is a fitted Auto.
 type combined struct {
 	expected baseline.Model
@@ -205,6 +185,9 @@ func (m *combined) values(s series.Series) []float64 {
 	}
 	return led(x, farValue)
 }
+
+// Choice returns what was chosen for the window, and why.
+func (m *combined) Choice() Choice { return m.choice }
 
 // Score combines the parts.
 func (m *combined) Score(window series.Series, warmup int) (Result, error) {
@@ -240,7 +223,7 @@ func (m *combined) Score(window series.Series, warmup int) (Result, error) {
 			r.Score[i], r.State[i] = math.NaN(), Gap
 			continue
 		}
-		r.Score[i] = m.level(raw[k] / float64(len(m.parts)))
+		r.Score[i] = m.level(raw[k] * usualPart / float64(len(m.parts)))
 	}
 	return r, nil
 }
@@ -253,11 +236,7 @@ func (m *combined) MarshalBinary() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write what is expected: %w", err)
 	}
-	seasonal := int64(0)
-	if m.choice.Seasonal {
-		seasonal = 1
-	}
-	w := m.threshold.write(written(shapeCombined)).Bytes(base).Ints(seasonal).Floats(m.center, m.scale).Slice(m.lead).Slice(m.leadStanding).Ints(int64(len(m.parts)))
+	w := m.threshold.write(written(shapeCombined)).Bytes(base).Text(m.choice.Reason).Floats(m.choice.Share).Floats(m.center, m.scale).Slice(m.lead).Slice(m.leadStanding).Ints(int64(len(m.parts)))
 	for _, p := range m.parts {
 		w = w.Ints(int64(p.kind)).Floats(p.middle, p.per)
 	}
@@ -274,7 +253,7 @@ func (*Auto) unmarshal(data []byte) (Model, error) {
 	if m.expected, err = baseline.Unmarshal(r.Bytes()); err != nil {
 		return nil, err
 	}
-	m.choice.Seasonal = r.Int() == 1
+	m.choice.Reason, m.choice.Share = r.Text(), r.Float()
 	m.center, m.scale, m.lead, m.leadStanding = r.Float(), r.Float(), r.Slice(), r.Slice()
 	n := r.Int()
 	if len(m.lead) != lags || len(m.leadStanding) != lags || n < 1 || n > int64(partKinds) {
@@ -285,8 +264,10 @@ func (*Auto) unmarshal(data []byte) (Model, error) {
 		k := r.Int()
 		if k < 0 || k >= int64(partKinds) {
 			r.Fail()
+			break
 		}
 		m.parts = append(m.parts, weighted{kind: partKind(k), middle: r.Float(), per: r.Float()})
+		m.choice.Parts = append(m.choice.Parts, partNames[k])
 	}
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("%d bytes: %w", len(data), err)

@@ -198,8 +198,28 @@ func surprises(x, coefficients, dst []float64) {
 	}
 }
 
-// usualSize returns the median and the 99 % quantile of finite numbers, which it reorders.
+// usualSize returns the median and the 95 % quantile of finite numbers, which it reorders.
 func usualSize(raw []float64) (middle, high float64) {
 	middle = robust.Select(raw, len(raw)/2)
-	return middle, robust.Select(raw, len(raw)*99/100)
+	return middle, robust.Select(raw, len(raw)*95/100)
+}
+
+// weighted is a part with its usual size.
+type weighted struct {
+	kind partKind
+	// middle is its median, per makes 1 of what its 95 % quantile leaves of that.
+	middle, per float64
+}
+
+// add adds what the part says of each sample: nothing up to its median, then in proportion up to its usual size, and with the logarithm beyond, so that one part does not
+// outvote all others.
+func (p weighted) add(part, dst []float64) {
+	for i, x := range part {
+		switch d := (x - p.middle) * p.per; {
+		case d > 1:
+			dst[i] += 1 + math.Log(d)
+		case d > 0:
+			dst[i] += d
+		}
+	}
 }

@@ -46,6 +46,8 @@ type Verdicts struct {
 	Calibration Calibration
 	// Floor tells whether the newest fit beats the value one period before; zero where it was not compared.
 	Floor Comparison
+	// Choice is what the newest fit chose, and why; zero where its detector leaves no choice.
+	Choice Choice
 }
 
 // Notice tells of samples in one state.
@@ -100,7 +102,7 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 		return Verdicts{}, err
 	}
 	all := newVerdicts(w.window, w.r)
-	all.Calibration, all.Floor = w.promise, w.floor
+	all.Calibration, all.Floor, all.Choice = w.promise, w.floor, w.choice
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
 	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), &all)
 	slices.SortStableFunc(all.Episodes, func(a, b Episode) int { return cmp.Compare(a.Began, b.Began) })
@@ -194,6 +196,8 @@ type walker struct {
 	stretch func(anchor int64, i, j int) error
 	// floor is that of the newest fit.
 	floor Comparison
+	// choice too.
+	choice Choice
 }
 
 func (w *walker) score() error {
@@ -320,6 +324,10 @@ func (w *walker) promised(model any) {
 	}
 	if c, ok := model.(Compared); ok {
 		w.floor = c.Floor()
+	}
+	w.choice = Choice{}
+	if c, ok := model.(Chooser); ok {
+		w.choice = c.Choice()
 	}
 }
 

@@ -128,6 +128,9 @@ func (o *outcome) notices(states map[detect.State]tally) []data.Notice {
 	if n := beaten(o.judged); n > 0 {
 		say(info, "floor", "series", n, "all", len(o.judged), "detector", o.query.Detector)
 	}
+	if text := chosen(o.query.Lang, o.judged); text != "" {
+		out = append(out, data.Notice{Severity: info, Text: text})
+	}
 	for _, w := range o.answer.Warnings {
 		say(warning, "prometheus", "text", w)
 	}
@@ -197,6 +200,24 @@ func beaten(all []judged) int {
 		}
 	}
 	return n
+}
+
+// chosen tells what the detector chose: for one series with its reason, for several how often each reason held; empty where there was no choice.
+func chosen(lang string, all []judged) string {
+	if len(all) == 1 {
+		return all[0].choice.Text(lang)
+	}
+	by, n := map[string]int{}, 0
+	for _, j := range all {
+		if j.choice.Reason != "" {
+			by[j.choice.Reason]++
+			n++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return message.Text(lang, "plugin.notice.choices", "season", by[detect.ReasonSeason], "level", by[detect.ReasonLevel], "young", by[detect.ReasonYoung], "sparse", by[detect.ReasonSparse])
 }
 
 // expectedFalse is how many false episodes a week the thresholds of all series together are expected to let through.

@@ -46,7 +46,8 @@ type judged struct {
 	episodes []detect.Episode
 	notices  []detect.Notice
 	promise  detect.Calibration
-	beaten   bool                 // by the value one period before
+	beaten   bool // by the value one period before
+	choice   detect.Choice
 	frame    *data.Frame          // of the outputs series and latest; nil when there is none
 	details  []detect.JointDetail // of the episodes of a vector
 	verdicts detect.Verdicts      // of a member of a fleet, until its frame is made
@@ -166,7 +167,7 @@ func (o *outcome) judge(ctx context.Context, j detect.Judge, members []series.Se
 		if err != nil {
 			return fmt.Errorf("detector %s: %w", o.query.Detector, err)
 		}
-		kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration, beaten: !v.Floor.Beats()}
+		kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration, beaten: !v.Floor.Beats(), choice: v.Choice}
 		switch o.query.Output {
 		case outputSeries:
 			kept.frame = o.seriesFrame(kept.name, v, lookOf(o.request.RefID, i, len(members)))

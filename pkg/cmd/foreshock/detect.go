@@ -275,6 +275,9 @@ func (d *detectCommand) outcome(t *table, h head, found *lookup) {
 	if p := found.promise; p.Budget > 0 && !d.fitting.review() {
 		d.note(d.text("promise", "budget", detect.Format(p.Budget), "low", detect.Format(p.Low), "high", detect.Format(p.High)))
 	}
+	if text := found.choice.Text(d.lang); text != "" && !d.fitting.review() {
+		d.note(text)
+	}
 }
 
 func (d *detectCommand) draw(o output, h head, v detect.Verdicts) error {

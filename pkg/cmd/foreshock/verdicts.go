@@ -137,7 +137,8 @@ type lookup struct {
 	states   map[detect.State]int
 	promise  detect.Calibration
 	floor    detect.Comparison // of the newest fit
-	merged   int                 // rows whose place another row has
+	choice   detect.Choice     // too
+	merged   int               // rows whose place another row has
 }
 
 // at returns the stretch that holds time t and the index in it.
@@ -173,6 +174,9 @@ func (l *lookup) take() (bool, error) {
 	}
 	if v.Floor.Samples > 0 {
 		l.floor = v.Floor
+	}
+	if v.Choice.Reason != "" {
+		l.choice = v.Choice
 	}
 	for _, e := range v.Episodes {
 		l.tell(e)
