@@ -434,6 +434,13 @@ var injections = []struct {
 		}
 		return i, day
 	}},
+	{Scatter, func(v []float64, _ int64, h float64) (int, int) {
+		i, n := len(v)/2, 120
+		for k := i; k < i+n; k++ {
+			v[k] += 0.3 * h * float64(1-2*(k%2))
+		}
+		return i, n
+	}},
 }
 
 func add(v []float64, i, n int, by float64) (int, int) {

@@ -168,6 +168,8 @@ const (
 	Shift
 	// Season: the usual shape of the day is missing or displaced while all values lie in the usual range.
 	Season
+	// Scatter: values go up and down much more than usual around the same level.
+	Scatter
 )
 
 // Has reports whether all kinds of k2 are in k.
@@ -176,7 +178,7 @@ func (k Kinds) Has(k2 Kinds) bool { return k&k2 == k2 }
 // String lists the kinds: "spike, drop".
 func (k Kinds) String() string {
 	var names []string
-	for i, n := range []string{"spike", "drop", "shift", "season"} {
+	for i, n := range []string{"spike", "drop", "shift", "season", "scatter"} {
 		if k.Has(1 << i) {
 			names = append(names, n)
 		}
