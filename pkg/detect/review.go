@@ -51,9 +51,15 @@ const (
 	views
 )
 
+// Review reads the whole series at once, later samples included. See docs/algorithms/auto.md, "Review".
+func (*Auto) Review(s series.Series, _ *time.Location) ([]float64, error) {
+	raw, _, err := reviewScore(s)
+	return raw, err
+}
+
 // reviewScore reads a whole series with hindsight: a raw score per sample, 0 or more, higher is more abnormal, NaN for gaps, and what it went by. It is a pure function of
 // the series. A series of one value, or of hardly any samples, scores 0.
-func reviewScore(s series.Series, _ *time.Location) ([]float64, looked, error) {
+func reviewScore(s series.Series) ([]float64, looked, error) {
 	s = usable(s)
 	var saw looked
 	raw := make([]float64, s.Grid.N)

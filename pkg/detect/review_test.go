@@ -49,7 +49,7 @@ func TestReviewFindsWhatWasPlanted(t *testing.T) {
 				for i := k.from; i < k.from+k.length; i++ {
 					s.Values[i] = k.plant(series.Series{Grid: s.Grid, Values: given}, i)
 				}
-				score, saw, err := reviewScore(s, nil)
+				score, saw, err := reviewScore(s)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -102,7 +102,7 @@ func TestReviewOfAnyInput(t *testing.T) {
 					s.Values[i] = value(i)
 				}
 				given := slices.Clone(s.Values)
-				score, _, err := reviewScore(s, nil)
+				score, _, err := reviewScore(s)
 				if err != nil || len(score) != n {
 					t.Fatalf("%s, %d samples: %d scores, error %v", name, n, len(score), err)
 				}
@@ -112,7 +112,7 @@ func TestReviewOfAnyInput(t *testing.T) {
 						t.Fatalf("%s, %d samples at step %d: score %v of sample %d = %v", name, n, step, v, i, given[i])
 					}
 				}
-				again, _, _ := reviewScore(s, nil)
+				again, _, _ := reviewScore(s)
 				if !slices.EqualFunc(score, again, same) {
 					t.Errorf("%s, %d samples: another score the second time", name, n)
 				}
@@ -131,14 +131,14 @@ func TestReviewDoesNotKnowUnits(t *testing.T) {
 	t.Parallel()
 	s := reviewed10Days(5)
 	s.Values[1000] += 60
-	one, _, err := reviewScore(s, nil)
+	one, _, err := reviewScore(s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, v := range s.Values {
 		s.Values[i] = 8*v - 1024 // exact in binary, but for the last bits of the sum
 	}
-	other, _, err := reviewScore(s, nil)
+	other, _, err := reviewScore(s)
 	if err != nil {
 		t.Fatal(err)
 	}
