@@ -245,3 +245,16 @@ func TestStreamed(t *testing.T) {
 		t.Errorf("%.4f [%.4f, %.4f] false episodes, want 1 [0.0253, 5.5716]", rate*w, low*w, high*w)
 	}
 }
+
+// BenchmarkMeasure is the longest series of a table, with 400 labelled ranges and the longest buffer.
+func BenchmarkMeasure(b *testing.B) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	label, score := make([]bool, longest), make([]float64, longest)
+	for i := range score {
+		label[i] = i%400 < 5
+		score[i] = rng.NormFloat64()
+	}
+	for b.Loop() {
+		Measure(label, score, 303)
+	}
+}

@@ -307,18 +307,3 @@ func Faults(rows []Row) error {
 	}
 	return errors.Join(errs...)
 }
-
-// Means returns, per detector in order of appearance, the mean of a figure over all sets in which it has one.
-func Means(rows []Row, figure func(Row) float64) map[string]float64 {
-	sum, n := map[string]float64{}, map[string]float64{}
-	for _, r := range rows {
-		if x := figure(r); x == x {
-			sum[r.Detector] += x
-			n[r.Detector]++
-		}
-	}
-	for k := range sum {
-		sum[k] /= n[k]
-	}
-	return sum
-}
