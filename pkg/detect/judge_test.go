@@ -90,7 +90,7 @@ func TestHistoryGone(t *testing.T) {
 func TestShiftAlarmsOnce(t *testing.T) {
 	t.Parallel()
 	for _, name := range Detectors.Names() {
-		if d, _ := Detectors.New(name, nil); !d.Catches().Has(Shift) {
+		if d, _ := Detectors.New(name, nil); !d.Catches().Has(Shift) || !knowsLevel(t, name) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -100,6 +100,26 @@ func TestShiftAlarmsOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// knowsLevel reports whether a detector judges samples by what is expected of them, as baselines and auto do. Those that judge the course of the last samples tell a shift
+// as often as the course is unusual, and take values that repeat exactly for twins: their pages say so.
+func knowsLevel(t *testing.T, name string) bool {
+	t.Helper()
+	d, err := Detectors.New(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := d.Fit(Train{Series: fixtures()[0].s.Slice(0, 4*24*60), N: 3, M: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	switch m.(type) {
+	case *residual, *combined:
+		return true
+	}
+	_, change := changes[name]
+	return change
 }
 
 // changes are the detectors that judge a change and know no level, and how many samples after a shift they may tell of it.
@@ -154,13 +174,17 @@ func shiftAlarmsOnce(t *testing.T, name string, seed uint64) {
 func TestBudgetOnDiscreteValues(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{6, 75} { // minutes of 10 among 1, 2 and 3, twice a day and ten times a day
-		for _, name := range Detectors.Names() {
+		for _, name := range calibrated(t) {
+			if !knowsLevel(t, name) {
+				continue
+			}
 			d, _ := Detectors.New(name, nil)
 			j := Judge{Name: name, Detector: d, Walk: DefaultWalk(), Policy: DefaultPolicy()}
+			j.Walk.Refit = 7 * registry.Day // what is ordinary does not change, and some fits are dear
 			episodes, weeks := 0, 0.0
 			for k := range 3 {
 				rng := rand.New(rand.NewPCG(uint64(k), 3))
-				s := series.New(series.FromMap(map[string]string{"k": string(rune('A' + k))}), series.Grid{Start: fixtureStart, Step: 60_000, N: 16 * 24 * 60})
+				s := series.New(series.FromMap(map[string]string{"k": string(rune('A' + k))}), series.Grid{Start: fixtureStart, Step: 60_000, N: 23 * 24 * 60})
 				every := 720
 				if length > 50 {
 					every = 420
@@ -173,7 +197,7 @@ func TestBudgetOnDiscreteValues(t *testing.T) {
 						s.Values[i] = 10
 					}
 				}
-				v, err := j.Series(context.Background(), s, s.Grid.At(9*24*60), s.Grid.End()-60_000)
+				v, err := j.Series(context.Background(), s, s.Grid.At(16*24*60), s.Grid.End()-60_000)
 				if err != nil {
 					t.Fatal(err)
 				}
