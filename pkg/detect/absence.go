@@ -14,8 +14,8 @@ const steady = 0.9
 
 // markAbsent gives the samples of a series that has stopped the state Stale: nothing came for as long as separates episodes, and something did within the training window.
 // With a policy that asks for it, a steady series that stops is an episode, from the sample at which its absence lasted that long until it returns or the horizon is over.
-// It looks at the samples of s before each time only.
-func (p Policy) markAbsent(s series.Series, train int64, v *Verdicts) {
+// At muted times nobody is alarmed. It looks at the samples of s before each time only.
+func (p Policy) markAbsent(s series.Series, train int64, muted func(int64) bool, v *Verdicts) {
 	step := s.Grid.Step
 	stale := int64(p.outage(step)) * step
 	first, ok := s.Grid.Index(v.Series.Grid.Start)
@@ -27,13 +27,16 @@ func (p Policy) markAbsent(s series.Series, train int64, v *Verdicts) {
 		last--
 	}
 	var open *Episode
+	end := func(t int64) {
+		if open != nil {
+			open.Ended = t
+			v.Episodes, open = append(v.Episodes, *open), nil
+		}
+	}
 	for i := range v.Series.Grid.N {
 		if x := v.Series.Values[i]; x == x {
 			last = first + i
-			if open != nil {
-				open.Ended = s.Grid.At(last)
-				v.Episodes, open = append(v.Episodes, *open), nil
-			}
+			end(s.Grid.At(last))
 			continue
 		}
 		if last < 0 {
@@ -42,25 +45,27 @@ func (p Policy) markAbsent(s series.Series, train int64, v *Verdicts) {
 		now := v.Series.Grid.At(i)
 		missing := now - s.Grid.At(last)
 		if missing < stale || missing > train {
+			end(now)
 			continue
 		}
 		v.State[i] = Stale
 		wait := p.Absent.Milliseconds()
-		if wait == 0 || missing < wait || missing > wait+p.Horizon.Milliseconds() || !p.wasSteady(s, last) {
-			if open != nil {
-				open.Ended = now
-				v.Episodes, open = append(v.Episodes, *open), nil
-			}
+		if wait == 0 || missing < wait || missing > wait+p.Horizon.Milliseconds() || muted(now) || !p.wasSteady(s, last) {
+			end(now)
 			continue
 		}
 		v.Anomalous[i], v.Score[i] = true, 1
 		v.Onset[i] = 0
-		if missing < wait+step {
+		confirmed := series.Floor(s.Grid.At(last)+wait+step-1, step)
+		for muted(confirmed) { // it is told when the muted time is over
+			confirmed += step
+		}
+		if now == confirmed {
 			v.Onset[i] = 1
 		}
 		if open == nil {
 			began := s.Grid.At(last) + step
-			open = &Episode{Began: began, Confirmed: series.Floor(s.Grid.At(last)+wait+step-1, step), Peak: 1, PeakAt: began, Direction: absent,
+			open = &Episode{Began: began, Confirmed: confirmed, Peak: 1, PeakAt: began, Direction: absent,
 				Actual: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
 		}
 		open.Samples = int(missing / step)

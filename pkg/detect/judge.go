@@ -104,7 +104,11 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 	all := newVerdicts(w.window, w.r)
 	all.Calibration, all.Floor, all.Choice = w.promise, w.floor, w.choice
 	all.Episodes = j.Policy.run(w.window, w.r, &all)
-	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), &all)
+	muted, err := j.Policy.muted(loc)
+	if err != nil {
+		return Verdicts{}, err
+	}
+	j.Policy.markAbsent(cover(s, series.GridOver(min(s.Grid.Start, grid.Start), to, step)), j.Walk.Train.Milliseconds(), muted, &all)
 	slices.SortStableFunc(all.Episodes, func(a, b Episode) int { return cmp.Compare(a.Began, b.Began) })
 	j.evidence(s, all.Episodes)
 	return all.last(out, j.Policy.outage(step)), nil
@@ -279,7 +283,7 @@ func (w *walker) one(a int64, i, j int) error {
 	grid, recent := w.asked(a, before, j)
 	part := cover(w.s, grid)
 	var restore func(Result)
-	if isCounter(train.Values) {
+	if isCounter(train) {
 		train, part, restore = w.counter(a, part, before)
 	}
 	train = train.Where(w.clean)

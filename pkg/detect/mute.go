@@ -11,18 +11,27 @@ import (
 // mute marks the judged samples that the policy's calendar holds. They count as quiet: an episode ends when its time is muted, and what is abnormal still when the time is over
 // is confirmed then.
 func (p Policy) mute(g series.Grid, r Result, loc *time.Location) error {
-	calendar, err := season.ParseCalendar(p.Mute)
-	if err != nil {
-		return fmt.Errorf("policy: parameter \"mute\": %w", err)
+	muted, err := p.muted(loc)
+	if err != nil || len(p.Mute) == 0 {
+		return err
 	}
-	if calendar.Empty() {
-		return nil
-	}
-	clock := season.NewClock(loc)
 	for i, score := range r.Score {
-		if score == score && calendar.Class(clock.Local(g.At(i))) >= 0 {
+		if score == score && muted(g.At(i)) {
 			r.State[i] = Muted
 		}
 	}
 	return nil
+}
+
+// muted returns what tells whether the policy's calendar holds a time in milliseconds.
+func (p Policy) muted(loc *time.Location) (func(t int64) bool, error) {
+	calendar, err := season.ParseCalendar(p.Mute)
+	if err != nil {
+		return nil, fmt.Errorf("policy: parameter \"mute\": %w", err)
+	}
+	if calendar.Empty() {
+		return func(int64) bool { return false }, nil
+	}
+	clock := season.NewClock(loc)
+	return func(t int64) bool { return calendar.Class(clock.Local(t)) >= 0 }, nil
 }

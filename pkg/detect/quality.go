@@ -2,6 +2,8 @@ package detect
 
 import (
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -56,10 +58,17 @@ const (
 	growing = 0.5
 )
 
-// isCounter reports whether the values only ever grow, but for falls to nearly nothing: a counter that nobody took the rate of.
-func isCounter(values []float64) bool {
+// counterNames are what the names of counters end in, by the conventions of Prometheus. A result of rate, or of any other function, has no name.
+var counterNames = []string{"_total", "_count", "_sum", "_bucket"}
+
+// isCounter reports whether a series is a counter that nobody took the rate of: it has the name of one, and only ever grows, but for falls to nearly nothing.
+func isCounter(s series.Series) bool {
+	name := s.Labels.Get("__name__")
+	if !slices.ContainsFunc(counterNames, func(end string) bool { return strings.HasSuffix(name, end) }) {
+		return false
+	}
 	last, up, steps, falls := math.NaN(), 0, 0, 0
-	for _, x := range values {
+	for _, x := range s.Values {
 		if x != x {
 			continue
 		}

@@ -67,6 +67,7 @@ func TestReset(t *testing.T) {
 		return total
 	}).s
 	at := 11*24*60 + 77
+	whole.Labels = series.FromMap(map[string]string{"__name__": "http_requests_total"})
 	base := whole.Values[at-1]
 	cut := changed(whole, func(v []float64) {
 		for i := at; i < len(v); i++ {
@@ -86,6 +87,12 @@ func TestReset(t *testing.T) {
 		case i > 100 && math.Abs(got.Expected[i]-(want.Expected[i]-base)) > 1e-6*base:
 			t.Fatalf("sample %d after the reset: expected %v, want %v", i-100, got.Expected[i], want.Expected[i]-base)
 		}
+	}
+	// A disk that fills and is emptied is no counter.
+	disk := cut
+	disk.Labels = series.FromMap(map[string]string{"__name__": "disk_used_bytes"})
+	if v := judgeAll(t, j, disk, at-100); v.State[100] == Reset {
+		t.Error("a gauge was taken for a counter")
 	}
 	gauge := judgeAll(t, j, changed(fixtures()[0].s, func(v []float64) { clear(v[at:]) }), at-100)
 	if gauge.State[100] != OK || len(gauge.Episodes) != 1 || gauge.Episodes[0].Direction != "down" {
@@ -127,6 +134,19 @@ func TestAbsent(t *testing.T) {
 	}
 	if reason := v.Episodes[0].Explain("en", nil, 60_000); !strings.Contains(reason, "no samples since 2023-11-2") {
 		t.Errorf("reason: %s", reason)
+	}
+	// Nobody is alarmed at muted times, and somebody when they are over.
+	clock := func(i int) string { return time.UnixMilli(s.Grid.At(i)).UTC().Format("15:04") }
+	muting := j
+	muting.Policy.Mute = []string{"daily " + clock(at+30) + "/" + clock(at+90)}
+	v = judgeAll(t, muting, gone, at-60)
+	if len(v.Episodes) != 1 || v.Episodes[0].Confirmed != s.Grid.At(at+90) || v.Anomalous[60+89] || !v.Anomalous[60+90] || v.Onset[60+90] != 1 {
+		t.Errorf("muted: %+v", v.Episodes)
+	}
+	late := j.Policy
+	late.Absent = 7 * registry.Day
+	if err := j.Walk.Fits(late); err == nil || err.Error() != `parameter "absent": got 7d, want at most train − horizon, which is 6d: a series that is missing for longer is forgotten` {
+		t.Errorf("an absence longer than the window: %v", err)
 	}
 	// One that never came regularly may stay away.
 	seldom := changed(gone, func(v []float64) {

@@ -67,10 +67,14 @@ func (w Walk) judged(from int64, p Policy) int64 {
 	return series.Floor(from-p.Horizon.Milliseconds(), step) - int64(p.outage(step))*step
 }
 
-// Fits reports a policy that can never alarm at the step of the walk, because its horizon ends before an episode can be confirmed and recovered from.
+// Fits reports a policy that can never alarm in the walk: its horizon ends before an episode can be confirmed and recovered from, or it waits for the absence of a series for
+// longer than the series is known.
 func (w Walk) Fits(p Policy) error {
 	if least := registry.Duration(p.M+p.Recover) * w.Step; p.Horizon < least {
 		return fmt.Errorf("parameter \"horizon\": got %s, want at least (m + recover_samples) × step, which is %s", p.Horizon, least)
+	}
+	if most := w.Train - p.Horizon; p.Absent > 0 && p.Absent > most {
+		return fmt.Errorf("parameter \"absent\": got %s, want at most train − horizon, which is %s: a series that is missing for longer is forgotten", p.Absent, most)
 	}
 	return nil
 }
