@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -198,7 +199,7 @@ func (r Replay) All(ctx context.Context, all []Case, keep func(i int, r Replayed
 	})
 }
 
-// parallel calls do for 0…n−1 from several goroutines until all are done or one fails.
+// parallel calls do for 0…n−1 from several goroutines until all are done or one fails. A panic in do is a failure.
 func parallel(ctx context.Context, workers, n int, progress func(done, of int), do func(ctx context.Context, i int) error) error {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -218,7 +219,7 @@ func parallel(ctx context.Context, workers, n int, progress func(done, of int), 
 				if i >= n || ctx.Err() != nil {
 					return
 				}
-				if err := do(ctx, i); err != nil {
+				if err := guarded(func() error { return do(ctx, i) }); err != nil {
 					cancel(err)
 					return
 				}
@@ -233,4 +234,14 @@ func parallel(ctx context.Context, workers, n int, progress func(done, of int), 
 	}
 	wg.Wait()
 	return context.Cause(ctx)
+}
+
+// guarded turns a panic into an error that says where it was.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a fault of the program: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return do()
 }

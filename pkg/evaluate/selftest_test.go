@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -187,6 +188,45 @@ func TestJoint(t *testing.T) {
 		if got != tt.want || tt.key != "" && why[0].Key != tt.key {
 			t.Errorf("%v: %s %v", tt.all, got, why)
 		}
+	}
+}
+
+// Noise, and series in which nothing could be put, make no rule blind.
+func TestBlind(t *testing.T) {
+	t.Parallel()
+	of := func(found, episodes int) SelfTested {
+		return SelfTested{Exposure: 1, Episodes: episodes, Kinds: []KindResult{{Kind: KindSpike, Declared: true, Rungs: []Rung{{Places: 20, Found: found, Rank: 1}}}}}
+	}
+	none := SelfTested{Exposure: 1, Episodes: 99}
+	for _, tt := range []struct {
+		all  []SelfTested
+		want bool
+	}{
+		{nil, false},
+		{[]SelfTested{none}, false},
+		{[]SelfTested{of(20, 99), of(20, 99)}, false},
+		{[]SelfTested{of(20, 0), of(3, 0)}, false},
+		{[]SelfTested{of(20, 0), of(3, 0), of(3, 99)}, true},
+		{[]SelfTested{none, none, of(3, 99)}, true},
+	} {
+		got, why := Blind(tt.all)
+		if got != tt.want || got && (why[0].Key != "most" || why[1].Key != "blind") {
+			t.Errorf("%+v: %v %v", tt.all, got, why)
+		}
+	}
+}
+
+// A panic over one series ends the run with an error.
+func TestParallelPanics(t *testing.T) {
+	t.Parallel()
+	err := parallel(context.Background(), 2, 5, nil, func(_ context.Context, i int) error {
+		if i == 3 {
+			panic("out of range")
+		}
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "out of range") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -28,21 +28,7 @@ func verdict(s SelfTested, budget float64) (TestOutcome, []Reason) {
 	if budget == 0 {
 		budget = defaultBudget
 	}
-	var weak []Reason
-	tested := 0
-	for _, k := range s.Kinds {
-		r, ok := k.largest()
-		if !ok || !k.Declared || k.Kind == KindSeason || k.Kind == KindRamp {
-			continue
-		}
-		tested++
-		switch {
-		case r.Share() < halfFound:
-			weak = append(weak, Reason{"blind", []any{"kind", kindName(k.Kind), "found", strconv.Itoa(r.Found), "places", strconv.Itoa(r.Places)}})
-		case r.Rank < leastRank:
-			weak = append(weak, Reason{"ranked", []any{"kind", kindName(k.Kind), "rank", percent(r.Rank)}})
-		}
-	}
+	weak, tested := weaknesses(s)
 	low, _ := RateInterval(s.Episodes, s.Exposure)
 	if low > noisy*budget {
 		noise := Reason{"noisy", []any{"rate", detect.Format(s.PerWeek()), "low", detect.Format(low), "budget", detect.Format(budget)}}
@@ -57,6 +43,24 @@ func verdict(s SelfTested, budget float64) (TestOutcome, []Reason) {
 		return Passed, append([]Reason{{"weak", []any{"rate", detect.Format(s.PerWeek())}}}, weak...)
 	}
 	return Passed, []Reason{{"passed", []any{"rate", detect.Format(s.PerWeek())}}}
+}
+
+// weaknesses tells which of the kinds that decide the verdict the detector is blind to or ranks wrong, and how many kinds there are to decide it.
+func weaknesses(s SelfTested) (weak []Reason, tested int) {
+	for _, k := range s.Kinds {
+		r, ok := k.largest()
+		if !ok || !k.Declared || k.Kind == KindSeason || k.Kind == KindRamp {
+			continue
+		}
+		tested++
+		switch {
+		case r.Share() < halfFound:
+			weak = append(weak, Reason{"blind", []any{"kind", kindName(k.Kind), "found", strconv.Itoa(r.Found), "places", strconv.Itoa(r.Places)}})
+		case r.Rank < leastRank:
+			weak = append(weak, Reason{"ranked", []any{"kind", kindName(k.Kind), "rank", percent(r.Rank)}})
+		}
+	}
+	return weak, tested
 }
 
 // largest returns the largest size that had enough places.
@@ -110,6 +114,30 @@ func Joint(all []SelfTested, budget float64) (TestOutcome, []Reason) {
 		return Failed, []Reason{{"noisy", []any{"rate", detect.Format(rate), "low", detect.Format(low), "budget", detect.Format(budget)}}}
 	}
 	return Passed, []Reason{{"rule-passed", []any{"passed", strconv.Itoa(tested - failed), "tested", strconv.Itoa(tested)}}}
+}
+
+// Blind reports whether most of the series of a rule in which something could be put show a detector that is blind, or ranks wrong, and why. Noise does not count: it is what the
+// series are like as much as what the detector is, and one incident that all of them share makes an episode in each.
+func Blind(all []SelfTested) (bool, []Reason) {
+	tested, failed := 0, 0
+	var first []Reason
+	for _, s := range all {
+		weak, kinds := weaknesses(s)
+		if kinds == 0 {
+			continue
+		}
+		tested++
+		if len(weak) == kinds {
+			failed++
+			if first == nil {
+				first = weak
+			}
+		}
+	}
+	if 2*failed <= tested {
+		return false, nil
+	}
+	return true, append([]Reason{{"most", []any{"failed", strconv.Itoa(failed), "tested", strconv.Itoa(tested)}}}, first...)
 }
 
 // SizeText writes a size as reports do: "5", "6 h", or ∞ for the one that nobody can overlook; a dash for none.

@@ -22,7 +22,7 @@ type RuleStatus struct {
 
 // TestStatus is the outcome of a rule's self-test.
 type TestStatus struct {
-	// Outcome is pending, passed, failed, not-tested or off.
+	// Outcome is pending, passed, noisy, failed, not-tested or off.
 	Outcome string   `json:"outcome"`
 	Reasons []string `json:"reasons"`
 	// At is the time for which it was tested and Again when it is tested next, empty where it is not.

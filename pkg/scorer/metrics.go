@@ -57,8 +57,8 @@ func newMetrics() *metrics {
 		last:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_last_evaluation_timestamp_seconds", Help: "Unix time for which the rule was last evaluated with success; 0 before."}, rule),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_scorer_rule_failures_total", Help: "Evaluations of the rule that failed, and single series of it that could not be judged or published, by reason."}, []string{"rule", "reason"}),
 		missed:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "foreshock_scorer_rule_missed_evaluations_total", Help: "Evaluations left out because the one before had not ended."}, rule),
-		armed:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_armed", Help: "1 while the rule's series are published, 0 before and after a failed self-test."}, rule),
-		tests:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_selftest", Help: "1 for the outcome of the rule's last self-test: passed, failed, not-tested, off, or pending before the first."}, []string{"rule", "outcome"}),
+		armed:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_armed", Help: "1 while the rule, as the file has it now, is published, 0 before and after a failed self-test."}, rule),
+		tests:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "foreshock_scorer_rule_selftest", Help: "1 for the outcome of the rule's last self-test: passed, noisy, failed, not-tested, off, or pending before the first."}, []string{"rule", "outcome"}),
 		rules:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "foreshock_scorer_rules", Help: "Rules of the configuration in force."}),
 	}
 }
@@ -67,8 +67,8 @@ func (m *metrics) collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.duration, m.samples, m.fits, m.series, m.dropped, m.last, m.failures, m.missed, m.rules, m.armed, m.tests}
 }
 
-// keep initialises the series of these rules and drops those of all others.
-func (m *metrics) keep(before, now []string) {
+// keep initialises the series of these rules and drops those of all others. Only rules that are the same keep their outcome.
+func (m *metrics) keep(before, now []string, same func(rule string) bool) {
 	for _, r := range before {
 		if !slices.Contains(now, r) {
 			m.forget(r)
@@ -82,7 +82,7 @@ func (m *metrics) keep(before, now []string) {
 		m.dropped.WithLabelValues(r)
 		m.last.WithLabelValues(r)
 		m.missed.WithLabelValues(r)
-		if !slices.Contains(before, r) {
+		if !same(r) {
 			m.tested(r, outcomePending, false)
 		}
 		for _, why := range reasons {

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_model/go"
+	io_prometheus_client "github.com/prometheus/client_model/go"
 
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/series"
@@ -112,13 +112,13 @@ func (b *board) set(rule string, s *snapshot) {
 	b.rules[rule] = s
 }
 
-// keep drops all rules but these and gives an empty snapshot to those that have none yet.
-func (b *board) keep(rules []string, changed func(rule string) bool) {
+// keep drops all rules but these and gives an empty snapshot to those that have none yet. A rule that changed keeps the old one, so that a reload leaves no gap.
+func (b *board) keep(rules []string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	kept := map[string]*snapshot{}
 	for _, r := range rules {
-		if s, ok := b.rules[r]; ok && !changed(r) {
+		if s, ok := b.rules[r]; ok {
 			kept[r] = s
 		} else {
 			kept[r] = &snapshot{}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,9 +162,7 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 				if i >= len(all) || ctx.Err() != nil {
 					return
 				}
-				e.slots <- struct{}{}
-				v, err := judge.Series(ctx, all[i], e.first(), e.at)
-				<-e.slots
+				v, err := e.one(ctx, judge, all[i])
 				found[i] = judged{labels: all[i].Labels, verdicts: v, err: err}
 			}
 		})
@@ -171,6 +170,20 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 	wg.Wait()
 	e.metrics.fits.WithLabelValues(e.rule.Name).Add(float64(fitted.Load()))
 	return found
+}
+
+// one judges one series when there is a processor for it. A panic is an error of this series alone.
+func (e *evaluation) one(ctx context.Context, judge detect.Judge, s series.Series) (v detect.Verdicts, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a fault of the program: %v\n%s", p, debug.Stack())
+		}
+	}()
+	err = e.slotted(ctx, func() (err error) {
+		v, err = judge.Series(ctx, s, e.first(), e.at)
+		return err
+	})
+	return v, err
 }
 
 // publish makes the snapshot; kept are the series in it, without those that could not be judged or told apart.

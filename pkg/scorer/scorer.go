@@ -71,6 +71,7 @@ type Scorer struct {
 	board       *board
 	concurrency chan struct{} // rules at once
 	slots       chan struct{} // series judged at once, over all rules
+	tests       chan struct{} // rules tested at once
 
 	mu      sync.Mutex
 	conf    Config
@@ -87,6 +88,8 @@ type ruleState struct {
 	// last is the time for which the rule was last evaluated, in milliseconds; tried is set after the first.
 	last  int64
 	tried bool
+	// found is set after the first that succeeded: from then on a first self-test is due, or under way.
+	found bool
 	// doubted is set once it was told that older history may have been deleted.
 	doubted bool
 	// written are the series last sent by remote write, by their text form, so that one that ends can be marked, and offered is the newest
@@ -129,7 +132,7 @@ func New(conf Config, o Options) (*Scorer, error) {
 	s := &Scorer{
 		logger: o.Logger, replica: o.Replica, shard: o.Shard, blockBytes: o.BlockBytes, now: o.Now, fixed: o.Source,
 		fits: detect.NewFits(o.FitBytes), metrics: newMetrics(),
-		concurrency: make(chan struct{}, o.Concurrency), slots: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		concurrency: make(chan struct{}, o.Concurrency), slots: make(chan struct{}, runtime.GOMAXPROCS(0)), tests: make(chan struct{}, testsAtOnce),
 		states: map[string]*ruleState{}, changed: make(chan struct{}),
 	}
 	s.board = &board{now: func() int64 { return s.now().UnixMilli() }, rules: map[string]*snapshot{}}
@@ -144,7 +147,8 @@ func New(conf Config, o Options) (*Scorer, error) {
 	return s, nil
 }
 
-// Apply takes over a configuration. Rules that did not change go on as if nothing had happened; on error everything stays as it was.
+// Apply takes over a configuration. Rules that did not change go on as if nothing had happened; what was published of those that did stays until they are armed anew, or until it
+// is too old. On error everything stays as it was.
 func (s *Scorer) Apply(conf Config) error {
 	var fresh *server
 	s.mu.Lock()
@@ -173,8 +177,8 @@ func (s *Scorer) Apply(conf Config) error {
 			states[r.Name] = &ruleState{rule: r}
 		}
 	}
-	s.board.keep(now, func(rule string) bool { return !same(rule) })
-	s.metrics.keep(before, now)
+	s.board.keep(now)
+	s.metrics.keep(before, now, same)
 	if fresh != nil {
 		s.server.stop()
 		s.server = fresh
@@ -205,7 +209,7 @@ func (s *Scorer) Ready() error {
 	}
 	testing := 0
 	for _, st := range s.states {
-		if st.testing && st.test == nil {
+		if st.found && st.test == nil {
 			testing++
 		}
 	}
@@ -258,6 +262,9 @@ func (s *Scorer) prune(old map[string]*ruleState) {
 // loop evaluates one rule whenever it is due. Its self-tests run beside it, in the group.
 func (s *Scorer) loop(ctx context.Context, st *ruleState, group *sync.WaitGroup) {
 	every, shift := st.rule.every(), offset(st.rule).Milliseconds()
+	if due, open := s.untested(st); open && s.startTest(st, due) { // a new configuration ended its first self-test
+		group.Go(func() { s.selfTest(ctx, st, due) })
+	}
 	for {
 		due := series.Floor(s.now().UnixMilli()-shift, every)
 		if due > st.last || due < st.last-every { // the second: the clock was set back
@@ -288,6 +295,13 @@ func (s *Scorer) loop(ctx context.Context, st *ruleState, group *sync.WaitGroup)
 	}
 }
 
+// untested reports whether the rule was evaluated and has no outcome of a self-test, and for which time it was last evaluated.
+func (s *Scorer) untested(st *ruleState) (due int64, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return st.last, st.found && st.test == nil
+}
+
 // Evaluate evaluates every rule once as of that time, one after the other, its self-test included. The error joins those of the rules.
 func (s *Scorer) Evaluate(ctx context.Context, now time.Time) error {
 	s.mu.Lock()
@@ -307,7 +321,7 @@ func (s *Scorer) Evaluate(ctx context.Context, now time.Time) error {
 }
 
 // evaluate runs the rule for the time at which it was due, and publishes.
-func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
+func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) (err error) {
 	st.running.Lock()
 	defer st.running.Unlock()
 	s.mu.Lock()
@@ -317,7 +331,7 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !isCanceled(ctx, ctx.Err()) {
-			st.last, st.tried = due, true
+			st.last, st.tried, st.found = due, true, st.found || err == nil
 		}
 	}()
 	began := time.Now()

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -18,17 +20,24 @@ const (
 	testDays = 2 * registry.Day
 	// testSeries is how many series of a rule are tested: those with the lowest mixed hash, the same for every replica and shard.
 	testSeries = 8
-	// testLimit is how long a self-test may take. A rule whose test has not ended by then is armed, and the outcome is not-tested.
+	// testAgain is the time after which a rule that failed is tested again.
+	testAgain = time.Hour
+	// testsAtOnce is how many rules are tested at once: evaluations go first.
+	testsAtOnce = 2
+	// testLimit is how long a self-test may take, the wait for its turn not counted. A rule whose test has not ended by then is armed, and the outcome is not-tested.
 	testLimit = time.Minute
 )
 
 // The outcomes of a rule's self-test, as the metric and the API spell them.
 const (
 	outcomePending = "pending"
-	outcomeOff     = "off"
+	// outcomeNoisy is a rule that finds what is put in and raises far more than its budget. It is armed: two days may hold one incident, which all series share, and a warning that
+	// hides itself when things go wrong is worth nothing.
+	outcomeNoisy = "noisy"
+	outcomeOff   = "off"
 )
 
-var testOutcomes = []string{outcomePending, string(evaluate.Passed), string(evaluate.Failed), string(evaluate.NotTested), outcomeOff}
+var testOutcomes = []string{outcomePending, string(evaluate.Passed), outcomeNoisy, string(evaluate.Failed), string(evaluate.NotTested), outcomeOff}
 
 // ruleTest is the outcome of one self-test. It is not changed once made.
 type ruleTest struct {
@@ -66,8 +75,8 @@ func (s *Scorer) show(st *ruleState, found *held) {
 	}
 }
 
-// startTest reports whether the rule is to be tested now; selfTest must follow then. A rule that failed, or could not be tested, is tested again after its refit: by then
-// other models judge other samples.
+// startTest reports whether the rule is to be tested now; selfTest must follow then. A rule that failed is tested again after an hour, and one that
+// could not be tested or is noisy after its refit: by then other models judge other samples.
 func (s *Scorer) startTest(st *ruleState, due int64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,9 +91,15 @@ func (s *Scorer) startTest(st *ruleState, due int64) bool {
 func (s *Scorer) selfTest(ctx context.Context, st *ruleState, due int64) {
 	test := &ruleTest{outcome: outcomeOff, at: due}
 	if st.rule.Selftest != "off" {
-		inner, cancel := context.WithTimeout(ctx, testLimit)
+		inner, cancel := ctx, context.CancelFunc(func() {})
 		var err error
-		test, err = s.tryRule(inner, st, due)
+		select {
+		case s.tests <- struct{}{}:
+			inner, cancel = context.WithTimeout(ctx, testLimit)
+			test, err = s.tryRule(inner, st, due)
+			<-s.tests
+		case <-ctx.Done():
+		}
 		cancel()
 		if ctx.Err() != nil { // the program ends, or the configuration changes: it is tested anew
 			s.mu.Lock()
@@ -99,7 +114,11 @@ func (s *Scorer) selfTest(ctx context.Context, st *ruleState, due int64) {
 			}
 			test = &ruleTest{outcome: string(evaluate.NotTested), reasons: []evaluate.Reason{reason}, at: due}
 		}
-		if test.outcome != string(evaluate.Passed) {
+		switch test.outcome {
+		case string(evaluate.Passed):
+		case string(evaluate.Failed):
+			test.again = due + testAgain.Milliseconds()
+		default:
 			test.again = due + st.rule.Refit.Milliseconds()
 		}
 	} else {
@@ -135,6 +154,10 @@ func (s *Scorer) settle(st *ruleState, test *ruleTest) {
 		return
 	}
 	args := []any{"rule", st.rule.Name, "outcome", test.outcome, "why", test.sentences(message.English)}
+	if test.outcome == outcomeNoisy {
+		s.logger.Warn("a rule is armed, but raises far more than its budget: see what with foreshock replay, and let --budget find a setting", args...)
+		return
+	}
 	if test.arms() {
 		s.logger.Info("a rule is armed", args...)
 		return
@@ -143,8 +166,18 @@ func (s *Scorer) settle(st *ruleState, test *ruleTest) {
 		append(args, "again", time.UnixMilli(test.again).UTC().Format(time.RFC3339))...)
 }
 
-// tryRule asks for the samples and tests some of the series.
-func (s *Scorer) tryRule(ctx context.Context, st *ruleState, due int64) (*ruleTest, error) {
+// tryRule asks for the samples and tests some of the series. A panic is an error.
+func (s *Scorer) tryRule(ctx context.Context, st *ruleState, due int64) (found *ruleTest, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.logger.Error("a self-test panicked", "rule", st.rule.Name, "panic", p, "stack", string(debug.Stack()))
+			found, err = nil, fmt.Errorf("a fault of the program: %v", p)
+		}
+	}()
+	return s.tested(ctx, st, due)
+}
+
+func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTest, error) {
 	s.mu.Lock()
 	server, conf := s.server, s.conf.Prometheus
 	s.mu.Unlock()
@@ -161,21 +194,36 @@ func (s *Scorer) tryRule(ctx context.Context, st *ruleState, due int64) (*ruleTe
 	test := evaluate.SelfTest{Judge: judge, Quick: true}
 	var found []evaluate.SelfTested
 	for _, member := range sampled(answer.Set.Members, from, at) {
-		select {
-		case s.slots <- struct{}{}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		one, err := test.Case(ctx, evaluate.Case{Series: member, From: from, To: at})
-		<-s.slots
+		var one evaluate.SelfTested
+		err := s.slotted(ctx, func() (err error) {
+			one, err = test.Case(ctx, evaluate.Case{Series: member, From: from, To: at})
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, one)
 	}
 	budget, _ := evaluate.BudgetOf(judge.Detector)
-	outcome, reasons := evaluate.Joint(found, budget)
-	return &ruleTest{outcome: string(outcome), reasons: reasons, at: due, series: len(found)}, nil
+	joint, reasons := evaluate.Joint(found, budget)
+	outcome := string(joint)
+	if blind, why := evaluate.Blind(found); blind {
+		outcome, reasons = string(evaluate.Failed), why
+	} else if joint == evaluate.Failed {
+		outcome = outcomeNoisy
+	}
+	return &ruleTest{outcome: outcome, reasons: reasons, at: due, series: len(found)}, nil
+}
+
+// slotted runs do when there is a processor for it, and gives the slot back even when do panics.
+func (s *Scorer) slotted(ctx context.Context, do func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.slots }()
+	return do()
 }
 
 // sampled returns some of the series that have samples in [from, to], chosen by their labels alone.

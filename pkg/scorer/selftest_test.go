@@ -2,13 +2,17 @@ package scorer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"math"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/registry"
@@ -17,6 +21,7 @@ import (
 
 func init() {
 	detect.Detectors.Add(registry.Entry[detect.Detector]{Name: "test_blind", New: func() detect.Detector { return &blind{} }})
+	detect.Detectors.Add(registry.Entry[detect.Detector]{Name: "test_faulty", New: func() detect.Detector { return &faulty{} }})
 }
 
 // blind is a detector that says it catches everything and scores nothing.
@@ -34,6 +39,17 @@ func (*blind) Score(w series.Series, warmup int) (detect.Result, error) {
 		r.Score[i], r.Expected[i], r.Lower[i], r.Upper[i] = 0.1, 100, math.NaN(), math.NaN()
 	}
 	return r, nil
+}
+
+// faulty is a detector that panics over one series.
+type faulty struct{ blind }
+
+func (f *faulty) Fit(detect.Train) (detect.Model, error) { return f, nil }
+func (f *faulty) Score(w series.Series, warmup int) (detect.Result, error) {
+	if w.Labels.Get("service") == "s01" {
+		panic("out of range")
+	}
+	return f.blind.Score(w, warmup)
 }
 
 const twoRules = `
@@ -80,7 +96,7 @@ func TestFailedSelfTestIsNotArmed(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(body.Rules) != 3 || body.Rules[0].Selftest.Outcome != "passed" || body.Rules[1].Armed || !strings.Contains(strings.Join(body.Rules[1].Selftest.Reasons, " "), want) ||
-			body.Rules[1].Selftest.Again != start.Add(24*time.Hour).Format(time.RFC3339) || !strings.Contains(body.Rules[2].Selftest.Reasons[0], "watched by hand") {
+			body.Rules[1].Selftest.Again != start.Add(time.Hour).Format(time.RFC3339) || !strings.Contains(body.Rules[2].Selftest.Reasons[0], "watched by hand") {
 			t.Errorf("%s: %s", lang, answer.Body)
 		}
 	}
@@ -115,6 +131,150 @@ func TestYoungRuleIsArmedAndTestedLater(t *testing.T) {
 	evaluateAt(t, s, now)
 	if source.asked != asked+1 {
 		t.Errorf("a rule that has passed was tested again: asked %d times for one evaluation", source.asked-asked)
+	}
+}
+
+// Incidents that all series share, within the two days of the test, do not disarm a rule that finds what is put in.
+func TestNoisyRuleIsArmed(t *testing.T) {
+	t.Parallel()
+	now, source := start, days(4, 12)
+	for _, member := range source.members {
+		for _, hours := range []int{6, 15, 27, 40} {
+			i, _ := member.Grid.Index(start.Add(-time.Duration(hours) * time.Hour).UnixMilli())
+			for k := range 15 {
+				member.Values[i+k] += 80
+			}
+		}
+	}
+	var log bytes.Buffer
+	s, reg := started(t, rules, source, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}, &now)
+	evaluateAt(t, s, now)
+	got := gathered(t, reg)
+	if got[`foreshock_scorer_rule_armed{rule="requests"}`] != 1 || got[`foreshock_scorer_rule_selftest{outcome="noisy", rule="requests"}`] != 1 {
+		t.Errorf("%+v", s.Rules("en"))
+	}
+	if _, ok := got[`foreshock_score{rule="requests", service="s01", team="shop"}`]; !ok {
+		t.Error("not published")
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "more than its budget") {
+		t.Errorf("log:\n%s", text)
+	}
+}
+
+// What was found of a rule is no longer true of one that changed, or of another server; what it published stays until the new one is armed or fails.
+func TestChangedRuleIsTestedAnew(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		old, new string
+		outcome  string
+		armed    float64
+	}{
+		"rule":       {"team: shop", "team: desk", "passed", 1},
+		"blind":      {"seasonal", "test_blind", "failed", 0},
+		"connection": {"127.0.0.1:1", "127.0.0.1:2", "passed", 1},
+	} {
+		now := start
+		s, reg := started(t, rules, days(1, 12), Options{}, &now)
+		evaluateAt(t, s, now)
+		before := gathered(t, reg, published5...)
+		if err := s.Apply(parse(t, strings.Replace(rules, tt.old, tt.new, 1))); err != nil {
+			t.Fatal(err)
+		}
+		got := gathered(t, reg)
+		if got[`foreshock_scorer_rule_armed{rule="requests"}`] != 0 || got[`foreshock_scorer_rule_selftest{outcome="pending", rule="requests"}`] != 1 ||
+			got[`foreshock_scorer_rule_selftest{outcome="passed", rule="requests"}`] != 0 {
+			t.Errorf("%s: the metrics keep the outcome of the rule before: %v", name, gathered(t, reg, "foreshock_scorer_rule_selftest"))
+		}
+		if len(before) == 0 || len(gathered(t, reg, published5...)) != len(before) {
+			t.Errorf("%s: the reload left a gap", name)
+		}
+		now = now.Add(time.Minute)
+		evaluateAt(t, s, now)
+		if got := gathered(t, reg); got[`foreshock_scorer_rule_armed{rule="requests"}`] != tt.armed || got[`foreshock_scorer_rule_selftest{outcome="`+tt.outcome+`", rule="requests"}`] != 1 {
+			t.Errorf("%s: %+v", name, s.Rules("en"))
+		}
+		if n := len(gathered(t, reg, "foreshock_score")); n != int(tt.armed) {
+			t.Errorf("%s: %d scores are published", name, n)
+		}
+	}
+}
+
+// What an old rule published goes when it is too old, even when the new one is not evaluated.
+func TestOldSnapshotEnds(t *testing.T) {
+	t.Parallel()
+	now := start
+	s, reg := started(t, untested, days(1, 8), Options{}, &now)
+	evaluateAt(t, s, now)
+	if err := s.Apply(parse(t, strings.Replace(untested, "seasonal", "mad", 1))); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(3*time.Minute + time.Second)
+	if n := len(gathered(t, reg, published5...)); n != 0 {
+		t.Errorf("%d values outlived three intervals", n)
+	}
+}
+
+// A reload that ends the first self-test of a rule that did not change begins it again at once; until it has ended the scorer is not ready. The wait for its turn is not
+// counted as time of the test.
+func TestReloadBeginsTheFirstTestAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := New(parse(t, rules), Options{Source: &memory{}, Registry: prometheus.NewRegistry()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range testsAtOnce { // other rules are tested
+			s.tests <- struct{}{}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		time.Sleep(10*time.Minute + 30*time.Second)
+		synctest.Wait()
+		if got := s.Rules("en")[0]; s.Ready() == nil || got.Selftest.Outcome != "pending" {
+			t.Errorf("while others are tested: ready %v, %+v", s.Ready(), got)
+		}
+		if err := s.Apply(parse(t, rules)); err != nil {
+			t.Fatal(err)
+		}
+		if s.Ready() == nil {
+			t.Error("ready after a reload that ended the first self-test")
+		}
+		synctest.Wait()
+		for range testsAtOnce {
+			<-s.tests
+		}
+		synctest.Wait()
+		if got := s.Rules("en")[0]; s.Ready() != nil || got.Selftest.Outcome != "not-tested" || !strings.Contains(got.Selftest.Reasons[0], "no series") {
+			t.Errorf("after the reload: ready %v, %+v", s.Ready(), got)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A panic over one series is a failure of that series, and of a self-test no reason to hold the rule back. It keeps no processor.
+func TestPanicsAreFailures(t *testing.T) {
+	t.Parallel()
+	now := start
+	s, reg := started(t, strings.Replace(rules, "seasonal", "test_faulty", 1), days(2, 8), Options{}, &now)
+	for range cap(s.slots) + 1 {
+		evaluateAt(t, s, now)
+	}
+	got := gathered(t, reg)
+	if n := got[`foreshock_scorer_rule_failures_total{reason="fit", rule="requests"}`]; n != float64(cap(s.slots)+1) {
+		t.Errorf("failures: got %v", n)
+	}
+	if status := s.Rules("en")[0]; !status.Armed || status.Selftest.Outcome != "not-tested" || !strings.Contains(strings.Join(status.Selftest.Reasons, " "), "a fault of the program") {
+		t.Errorf("%+v", status)
+	}
+	if n := len(gathered(t, reg, "foreshock_score")); n != 1 {
+		t.Errorf("%d scores are published, want that of the other series", n)
+	}
+	if len(s.slots) != 0 || len(s.tests) != 0 {
+		t.Errorf("%d slots and %d tests are kept", len(s.slots), len(s.tests))
 	}
 }
 
