@@ -34,6 +34,17 @@ type cursor interface {
 	ahead(dst []float64)
 }
 
+// placed is a cursor that asks where it is: before each sample it is told the sample's number, in steps since any time, and what the profile says of it in the stepper's
+// units.
+type placed interface {
+	place(index int64, usual float64)
+}
+
+// informed is an apprentice that asks what the profile says of the samples, in the stepper's units.
+type informed interface {
+	inform(g series.Grid, usual []float64)
+}
+
 // apprentice learns a stepper from what a profile leaves, which is NaN in gaps and where samples are held out.
 type apprentice interface {
 	learn(rest []float64, seed uint64) (stepper, error)
@@ -141,7 +152,7 @@ func (m *stepped) Predict(window series.Series, dst Band) {
 	m.usual.Predict(window, dst)
 	m.distances(window.Grid, dst)
 	values, _ := clean(window.Values)
-	m.walk(values, dst, nil)
+	m.walk(window.Grid, values, dst, nil)
 }
 
 // distances replaces the distances of a band by those of the model.
@@ -162,9 +173,14 @@ func (m *stepped) distances(g series.Grid, dst Band) {
 
 // walk moves the band, which holds the profile and the usual distances, to what the samples before each one say, and returns the cursor behind the last. It shows the cursor
 // to visit, if any, before each sample.
-func (m *stepped) walk(values []float64, dst Band, visit func(i int, c cursor)) cursor {
+func (m *stepped) walk(grid series.Grid, values []float64, dst Band, visit func(i int, c cursor)) cursor {
 	c, g := m.own.begin(), newGuard(m.limit, m.adopt)
+	where, told := c.(placed)
+	first := grid.Start / max(grid.Step, 1)
 	for i, x := range values {
+		if told {
+			where.place(first+int64(i), dst.Center[i]/m.scale)
+		}
 		if visit != nil {
 			visit(i, c)
 		}
@@ -226,7 +242,7 @@ func (m *stepped) Forecast(window series.Series, h int, levels []float64) Foreca
 	m.usual.Predict(window, band)
 	m.distances(window.Grid, band)
 	values, _ := clean(window.Values)
-	c := m.walk(values, band, nil)
+	c := m.walk(window.Grid, values, band, nil)
 	ahead := NewBand(h)
 	next := series.Series{Labels: window.Labels, Grid: f.Grid, Values: f.Center}
 	m.usual.Predict(next, ahead)

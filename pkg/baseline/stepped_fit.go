@@ -20,6 +20,7 @@ type steppedFit struct {
 	fold    []uint16
 	folds   int
 	floor   float64
+	base    []float64 // what the profile says of the samples; nil unless the apprentice asks
 }
 
 // fitStepped learns a profile, what to expect of the rest, and how far samples usually lie from that. adopt is how long a level must last, in milliseconds.
@@ -53,6 +54,13 @@ func fitStepped(name string, train series.Series, zone *time.Location, adopt int
 		_, f.tod[i] = clock.Day(train.Grid.At(i))
 	}
 	seed := train.Labels.Hash() ^ uint64(train.Grid.Start)
+	if asks, ok := how.(informed); ok {
+		f.base = make([]float64, len(values))
+		band := NewBand(len(values))
+		f.usual.Predict(train, band)
+		copy(f.base, band.Center)
+		asks.inform(train.Grid, f.scaled(f.base))
+	}
 	if f.own, err = how.learn(f.scaled(f.in), seed); err != nil {
 		return Fit{}, err
 	}
@@ -98,7 +106,15 @@ func (f *steppedFit) walked(rest []float64, from, to int, visit func(i int, c cu
 	for i := range rest {
 		b.Up[i], b.Down[i] = f.distance(f.up, from+i), f.distance(f.down, from+i)
 	}
-	f.walk(rest, b, visit)
+	if f.base != nil { // rest is told beside what the profile says
+		copy(b.Center, f.base[from:to])
+		whole := make([]float64, len(rest))
+		for i, x := range rest {
+			whole[i] = x + b.Center[i]
+		}
+		rest = whole
+	}
+	f.walk(f.grid.Slice(from, to), rest, b, visit)
 	errors, scores = make([]float64, len(rest)), make([]float64, len(rest))
 	for i, x := range rest {
 		errors[i], scores[i] = x-b.Center[i], b.Score(i, x)
