@@ -236,11 +236,20 @@ func parallel(ctx context.Context, workers, n int, progress func(done, of int), 
 	return context.Cause(ctx)
 }
 
-// guarded turns a panic into an error that says where it was.
+// Panic is the error of a run that panicked over a series.
+type Panic struct {
+	Value any
+	// Stack is where it was, for the log.
+	Stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("a fault of the program: %v", p.Value) }
+
+// guarded turns a panic into a *Panic.
 func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("a fault of the program: %v\n%s", p, debug.Stack())
+			err = &Panic{Value: p, Stack: debug.Stack()}
 		}
 	}()
 	return do()

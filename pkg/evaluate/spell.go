@@ -67,13 +67,16 @@ func literal(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// RuleText writes a judge as a rule of a scorer file.
-func RuleText(name, expr string, j detect.Judge) (string, error) {
+// RuleText writes a judge as a rule of a scorer file. A rule has no filter of what fits learn from: where clean is one, a comment says that it is left out.
+func RuleText(name, expr, clean string, j detect.Judge) (string, error) {
 	entries, err := spelled(j)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder // values are JSON, which YAML contains
+	if clean = strings.Join(strings.Fields(clean), " "); clean != "" {
+		fmt.Fprintf(&b, "# Judged with clean: %s. Rules of the scorer have no clean filter: this one learns from all samples and may find other episodes.\n", clean)
+	}
 	fmt.Fprintf(&b, "rules:\n  - name: %s\n    expr: %s\n", literal(name), literal(expr))
 	for _, e := range entries {
 		fmt.Fprintf(&b, "    %s: %s\n", e.Name, e.Value)
@@ -81,14 +84,17 @@ func RuleText(name, expr string, j detect.Judge) (string, error) {
 	return b.String(), nil
 }
 
-// QueryText writes a judge as a query of the data source.
-func QueryText(expr string, j detect.Judge) (string, error) {
+// QueryText writes a judge as a query of the data source; clean is its filter of what fits learn from, "" for none.
+func QueryText(expr, clean string, j detect.Judge) (string, error) {
 	entries, err := spelled(j)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"expr":%s`, literal(expr))
+	if strings.TrimSpace(clean) != "" {
+		fmt.Fprintf(&b, `,"clean":%s`, literal(clean))
+	}
 	for _, e := range entries {
 		fmt.Fprintf(&b, ",%q:%s", e.Name, e.Value)
 	}

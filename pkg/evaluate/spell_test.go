@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/foreshock/foreshock/pkg/detect"
@@ -18,7 +19,7 @@ func TestTexts(t *testing.T) {
 	}
 	j.Policy.N, j.Policy.M = 5, 8
 	j.Walk.Train = 14 * registry.Day
-	rule, err := RuleText("a \"b\"", `rate(x{a="b"}[5m]) > 0`, j)
+	rule, err := RuleText("a \"b\"", `rate(x{a="b"}[5m]) > 0`, "", j)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +34,19 @@ func TestTexts(t *testing.T) {
 	if rule != want {
 		t.Errorf("got\n%s\nwant\n%s", rule, want)
 	}
-	query, err := QueryText("x > 0", judgeOf(t, "mad"))
+	query, err := QueryText("x > 0", "", judgeOf(t, "mad"))
 	if err != nil || query != `{"expr":"x > 0","detector":"mad"}` || !json.Valid([]byte(query)) {
 		t.Errorf("got %s, %v", query, err)
 	}
-	if _, err := RuleText("a", "x", detect.Judge{Name: "nope"}); err == nil {
+	query, err = QueryText("x > 0", "errors <\n 0.2", judgeOf(t, "mad"))
+	if err != nil || query != `{"expr":"x > 0","clean":"errors <\n 0.2","detector":"mad"}` {
+		t.Errorf("got %s, %v", query, err)
+	}
+	rule, err = RuleText("a", "x", "errors <\n 0.2", judgeOf(t, "mad"))
+	if err != nil || !strings.HasPrefix(rule, "# Judged with clean: errors < 0.2. Rules of the scorer have no clean filter") || strings.Index(rule, "\nrules:\n") != strings.Index(rule, "\n") {
+		t.Errorf("got %s, %v", rule, err)
+	}
+	if _, err := RuleText("a", "x", "", detect.Judge{Name: "nope"}); err == nil {
 		t.Error("an unknown detector was written")
 	}
 }

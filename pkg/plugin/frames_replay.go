@@ -132,8 +132,8 @@ func (l *lookedBack) settingFrames(s *evaluate.Searched, expr string) data.Frame
 			key = "plugin.chosen.not-met"
 		}
 		chosen[i] = message.Text(l.query.Lang, key)
-		text, err1 := evaluate.RuleText("replayed", expr, t.Judge)
-		other, err2 := evaluate.QueryText(expr, t.Judge)
+		text, err1 := evaluate.RuleText("replayed", expr, l.query.Clean, t.Judge)
+		other, err2 := evaluate.QueryText(expr, l.query.Clean, t.Judge)
 		if errors.Join(err1, err2) == nil { // what was judged has both forms
 			rule[i], query[i] = text, other
 		}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/evaluate"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/registry"
 )
@@ -192,7 +193,12 @@ func (e *panicError) Error() string {
 // failed turns an error into the answer of a query: HTTP status, and whose fault it is.
 func failed(ctx context.Context, err error) backend.DataResponse {
 	var crash *panicError
-	if errors.As(err, &crash) {
+	var fault *evaluate.Panic
+	if errors.As(err, &fault) {
+		crash = &panicError{value: fault.Value, stack: fault.Stack}
+		err = crash
+	}
+	if crash != nil || errors.As(err, &crash) {
 		backend.Logger.FromContext(ctx).Error("query panicked", "panic", fmt.Sprint(crash.value), "stack", string(crash.stack))
 	}
 	status, source := blame(err)

@@ -155,8 +155,8 @@ func (q *detectQuery) executed(expr string) string {
 	if q.Clean != "" {
 		expr += "\n# learns where: " + strings.Join(strings.Fields(q.Clean), " ")
 	}
-	return fmt.Sprintf("%s\n# %s %s, step %s, train %s, refit %s, min_train %s, zone %s, policy: direction %s, %d of %d samples, min_abs %g, min_rel %g, recovery %g for %d samples, horizon %s",
-		expr, q.Detector, params, q.Step, q.Train, q.Refit, q.MinTrain, q.zone(), p.Direction, p.N, p.M, p.MinAbs, p.MinRel, p.Recovery, p.Recover, p.Horizon)
+	return fmt.Sprintf("%s\n# %s %s, step %s, train %s, refit %s, min_train %s, zone %s, policy: direction %s, %d of %d samples, min_abs %g, min_rel %g, recovery %g for %d samples, horizon %s, absent %s, mute %q",
+		expr, q.Detector, params, q.Step, q.Train, q.Refit, q.MinTrain, q.zone(), p.Direction, p.N, p.M, p.MinAbs, p.MinRel, p.Recovery, p.Recover, p.Horizon, p.Absent, p.Mute)
 }
 
 func (q *detectQuery) zone() string {

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -130,8 +131,11 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	if q.Wanted > 0 && len(l.cases) > 0 {
 		replay.Judge.Fits = detect.NewFits(searchBytes)
 		found, err := replay.Search(ctx, l.cases, q.Wanted)
-		if err != nil {
+		if errors.Is(err, evaluate.ErrNothingJudged) {
 			return nil, inputError{fmt.Errorf("parameter \"last\": got %s: %w", q.Last, err)}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("search a setting: %w", err)
 		}
 		searched = &found
 		fits := replay.Judge.Fits

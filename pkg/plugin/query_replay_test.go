@@ -1,12 +1,18 @@
 package plugin
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/grafana/grafana-plugin-sdk-go/backend"
+
+	"github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
@@ -113,9 +119,18 @@ func TestReplaySetting(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
 	src, _, _ := fortnights(now)
-	answer := ask(t, over(t, src, now), query(now.Add(-time.Hour), now, replayQueryOf(map[string]any{"output": "setting", "wanted": 1})))
+	fit := series.New(src.sets["incident"][0].Labels, src.sets["incident"][0].Grid)
+	for i, x := range src.sets["incident"][0].Values {
+		fit.Values[i] = 1 - x
+	}
+	src.sets["incident == bool 0"] = []series.Series{fit}
+	more := map[string]any{"output": "setting", "wanted": 1, "clean": "incident == bool 0", "policy": map[string]any{"mute": []string{"sun 02:00/04:00"}, "absent": "1h"}}
+	answer := ask(t, over(t, src, now), query(now.Add(-time.Hour), now, replayQueryOf(more)))
 	if answer.Error != nil {
 		t.Fatal(answer.Error)
+	}
+	if text := answer.Frames[0].Meta.ExecutedQueryString; !strings.Contains(text, `absent 1h, mute ["sun 02:00/04:00"]`) {
+		t.Errorf("executed:\n%s", text)
 	}
 	f := answer.Frames[0]
 	chosen := 0
@@ -124,17 +139,48 @@ func TestReplaySetting(t *testing.T) {
 			continue
 		}
 		chosen++
-		if rule := field(t, f, "rule").At(i).(string); !strings.HasPrefix(rule, "rules:\n") {
+		if rule := field(t, f, "rule").At(i).(string); !strings.HasPrefix(rule, "# Judged with clean: incident == bool 0. ") || !strings.Contains(rule, "\nrules:\n") {
 			t.Errorf("rule %q", rule)
 		}
 		// What is printed is a query.
 		text := field(t, f, "query").At(i).(string)
-		if _, err := readQuery([]byte(text), Settings{Zone: "UTC", Lang: "en"}); err != nil {
+		if _, err := readQuery([]byte(text), Settings{Zone: "UTC", Lang: "en"}); err != nil || !strings.Contains(text, `"clean":"incident == bool 0"`) {
 			t.Errorf("query %s: %v", text, err)
 		}
 	}
 	if chosen != 1 {
 		t.Errorf("%d settings are chosen", chosen)
+	}
+}
+
+// ending is a source whose caller goes away once it has answered.
+type ending struct {
+	*recorded
+	end context.CancelFunc
+}
+
+func (e ending) Range(ctx context.Context, expr string, grid series.Grid) (prom.Answer, error) {
+	answer, err := e.recorded.Range(ctx, expr, grid)
+	e.end()
+	return answer, err
+}
+
+// Only a range without anything to judge is the mistake of who asks: neither a caller that goes away is one nor a fault of the program.
+func TestSearchBlamesWhoIsToBlame(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 30, 0, time.UTC)
+	src, _, _ := fortnights(now)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	q := query(now.Add(-time.Hour), now, replayQueryOf(map[string]any{"output": "setting", "wanted": 1}))
+	q.RefID = "A"
+	resp, err := over(t, ending{src, cancel}, now).QueryData(ctx, &backend.QueryDataRequest{Queries: []backend.DataQuery{q}})
+	if err != nil || resp.Responses["A"].Status != statusCanceled {
+		t.Errorf("%v: %+v", err, resp.Responses["A"])
+	}
+	got := failed(t.Context(), fmt.Errorf("replay a: %w", &evaluate.Panic{Value: "out of range", Stack: []byte("goroutine 1")}))
+	if got.Status != 500 || !strings.Contains(got.Error.Error(), "the plugin has a fault") || strings.Contains(got.Error.Error(), "goroutine") {
+		t.Errorf("%v: %v", got.Status, got.Error)
 	}
 }
 
@@ -169,6 +215,7 @@ func TestReplayRefuses(t *testing.T) {
 	}{
 		{map[string]any{"output": "latest"}, `parameter "output": got "latest", want one of series, intervals, summary, setting, annotations`},
 		{map[string]any{"output": "setting"}, `parameter "wanted": got 0, want the number`},
+		{map[string]any{"output": "setting", "wanted": 1, "train": "60d", "min_train": "60d"}, `parameter "last": got 14d: no sample could be judged`},
 		{map[string]any{"last": "1m"}, `parameter "last": got 1m, want 1h to 365d`},
 		{map[string]any{"kind": "selftest", "wanted": 1}, `unknown parameter "wanted"`},
 	} {
