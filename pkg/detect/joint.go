@@ -2,6 +2,7 @@ package detect
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,9 @@ type Joint interface {
 	// Catches tells which kinds of abnormal points the detector is made for; the conformance tests hold it to that.
 	Catches() []Break
 }
+
+// ErrDimensions is the error of a vector with more dimensions than a fit can hold.
+var ErrDimensions = errors.New("too many dimensions with a sample in the training window")
 
 // JointTrain is a training window of vectors.
 type JointTrain struct {

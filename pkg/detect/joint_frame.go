@@ -51,7 +51,7 @@ type frame struct {
 func newFrame(v series.Vector) (*frame, error) {
 	d := len(v.Values)
 	if d == 0 || d > maxDimensions {
-		return nil, fmt.Errorf("a vector of %d dimensions, want 1 to %d", d, maxDimensions)
+		return nil, fmt.Errorf("%w: %d, want 1 to %d: aggregate them, or group them by a label", ErrDimensions, d, maxDimensions)
 	}
 	if n := present(v); n < leastPoints {
 		return nil, fmt.Errorf("%w: %d points with at least half of the dimensions, want at least %d", ErrTooShort, n, leastPoints)

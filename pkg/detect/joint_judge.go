@@ -35,7 +35,8 @@ type JointVerdicts struct {
 	Vector series.Vector
 	// Leading is the index of the dimension that contributes most, -1 where there is no score.
 	Leading []int
-	// Contributions[d] sum to Score over the dimensions; NaN where there is no score. Usual[d] are the limits of a dimension's usual range over time.
+	// Contributions[d] sum to Score over the dimensions; NaN where there is no score, or where the fit does not have the dimension. Usual[d] are the limits of a dimension's
+	// usual range over time.
 	Contributions [][]float64
 	Usual         []Range
 	// Break tells what kind of abnormal each point is.
@@ -50,7 +51,7 @@ type Range struct{ Expected, Lower, Upper []float64 }
 // JointDetail is what a joint episode was at its peak.
 type JointDetail struct {
 	Break Break
-	// Parts are the dimensions, those that contribute most first.
+	// Parts are the dimensions of the fit, those that contribute most first.
 	Parts []Part
 }
 
@@ -67,11 +68,13 @@ func (j JudgeJoint) Validate() error {
 	if j.Policy.Direction != "both" {
 		return fmt.Errorf("parameter \"direction\": got %q, want both: a vector has no up and down", j.Policy.Direction)
 	}
-	return nil
+	return j.Policy.unwatched("a vector")
 }
 
 // Vector judges the points of v stamped in [from, to], learning from the points at which clean has a value (the zero clean: from all). v must cover Walk.Fetch(from, to,
-// Policy); what it lacks counts as gaps. It fails only when ctx ends, when the policy cannot be, or when a fit fails for another reason than too little data.
+// Policy); what it lacks counts as gaps. Each fit has the dimensions with a sample in its training window, so that a verdict does not depend on who else was there at other times.
+// It fails only when ctx ends, when the policy cannot be, when a training window has too many dimensions (ErrDimensions), or when a fit fails for another reason than too little
+// data.
 func (j JudgeJoint) Vector(ctx context.Context, v series.Vector, clean series.Series, from, to int64) (JointVerdicts, error) {
 	if err := j.Validate(); err != nil {
 		return JointVerdicts{}, fmt.Errorf("judge %s: %w", v.Labels, err)
@@ -86,13 +89,16 @@ func (j JudgeJoint) Vector(ctx context.Context, v series.Vector, clean series.Se
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	there := v.Presence()
+	presence := v.Presence()
 	g := jointWalk{JudgeJoint: j, v: v, clean: clean, loc: loc}
-	g.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: there, s: there, window: cover(there, grid), r: NewResult(grid.N)}
+	g.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: presence, s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
 	g.walker.stretch = g.stretch
 	g.found = newJointVerdicts(v.Cover(grid))
 	if err := g.walker.score(); err != nil {
 		return JointVerdicts{}, fmt.Errorf("judge %s: %w", v.Labels, err)
+	}
+	if err := j.Policy.mute(grid, g.walker.r, loc); err != nil {
+		return JointVerdicts{}, err
 	}
 	return g.verdicts(out), nil
 }
@@ -120,7 +126,12 @@ type jointWalk struct {
 
 // stretch fits at anchor a and scores points [i, j) of the window.
 func (g *jointWalk) stretch(a int64, i, j int) error {
-	train := masked(g.v.Between(a-g.Walk.Train.Milliseconds(), a), g.clean)
+	train := g.v.Between(a-g.Walk.Train.Milliseconds(), a)
+	who := there(train.Set())
+	if len(who) > maxDimensions {
+		return fmt.Errorf("%w: %d, want at most %d: aggregate them, or group them by a label", ErrDimensions, len(who), maxDimensions)
+	}
+	train = masked(train.Pick(who), g.clean)
 	w := fitWindow{
 		kind: "joint", name: g.Name, options: g.Detector, labels: train.Labels, grid: train.Grid, zone: g.loc, n: g.Policy.N, m: g.Policy.M,
 		names: train.Names, values: train.Values,
@@ -133,13 +144,24 @@ func (g *jointWalk) stretch(a int64, i, j int) error {
 	}
 	before := contextOf(g.Detector, g.v.Grid.Step)
 	grid, recent := g.walker.asked(a, before, j)
-	r, err := model.Score(g.v.Cover(grid), before)
+	r, err := model.Score(g.v.Pick(who).Cover(grid), before)
 	if err != nil {
 		return fmt.Errorf("score: %w", err)
 	}
 	g.walker.promised(model)
-	g.take(r, recent, i, j)
+	g.take(r, who, recent, i, j)
 	return nil
+}
+
+// there returns the indices of the members with a sample.
+func there(set series.Set) []int {
+	var out []int
+	for k, s := range set.Members {
+		if s.FirstPresent() >= 0 {
+			out = append(out, k)
+		}
+	}
+	return out
 }
 
 // masked returns the vector with gaps wherever clean has none.
@@ -155,8 +177,8 @@ func masked(v series.Vector, clean series.Series) series.Vector {
 	return out
 }
 
-// take writes the last j−i entries of r to points [i, j).
-func (g *jointWalk) take(r JointResult, recent, i, j int) {
+// take writes the last j−i entries of r, which has the given dimensions, to points [i, j).
+func (g *jointWalk) take(r JointResult, who []int, recent, i, j int) {
 	nan := math.NaN()
 	flat := NewResult(len(r.Score))
 	copy(flat.Score, r.Score)
@@ -170,8 +192,8 @@ func (g *jointWalk) take(r JointResult, recent, i, j int) {
 	k := len(r.Score) - (j - i)
 	copy(g.found.Break[i:j], r.Break[k:])
 	for d, c := range r.Contributions {
-		copy(g.found.Contributions[d][i:j], c[k:])
-		u := g.found.Usual[d]
+		copy(g.found.Contributions[who[d]][i:j], c[k:])
+		u := g.found.Usual[who[d]]
 		for n := i; n < j; n++ {
 			u.Expected[n], u.Lower[n], u.Upper[n] = r.Expected[d], r.Lower[d], r.Upper[d]
 		}
@@ -241,6 +263,9 @@ func (f *JointVerdicts) detail(e Episode) JointDetail {
 	}
 	out := JointDetail{Break: f.Break[i]}
 	for d, name := range f.Vector.Names {
+		if c := f.Contributions[d][i]; c != c {
+			continue
+		}
 		u := f.Usual[d]
 		share := 0.0
 		if e.Peak > 0 {

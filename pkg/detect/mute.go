@@ -8,6 +8,14 @@ import (
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
+// unwatched reports a policy that watches the absence of series, where several are judged at once.
+func (p Policy) unwatched(what string) error {
+	if p.Absent > 0 {
+		return fmt.Errorf("parameter \"absent\": got %s, want 0: the absence of a series in %s is not watched; judge the series one by one (kind detect) for that", p.Absent, what)
+	}
+	return nil
+}
+
 // mute marks the judged samples that the policy's calendar holds. They count as quiet: an episode ends when its time is muted, and what is abnormal still when the time is over
 // is confirmed then.
 func (p Policy) mute(g series.Grid, r Result, loc *time.Location) error {

@@ -88,9 +88,17 @@ type Fleet struct {
 	Clean []series.Series
 }
 
+// Validate reports a policy that fleets cannot have.
+func (j JudgePeers) Validate() error { return j.Policy.unwatched("a fleet") }
+
 // Fleet judges the samples of every member stamped in [from, to]; the verdicts are in the order of the members. The set must cover Walk.Fetch(from, to, Policy). A member is
-// judged while it has samples; the fleet is old when it is, whatever the age of the member.
+// judged while it has samples; the fleet is old when it is, whatever the age of the member. Each fit learns from the members with a sample in its training window, and a sample is
+// compared with the members that have one then. So the set is to hold all members that ever were in its range, not only those that are of interest: a verdict is then the same
+// whatever the range.
 func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdicts, error) {
+	if err := j.Validate(); err != nil {
+		return nil, fmt.Errorf("judge %s: %w", f.Labels, err)
+	}
 	step := j.Walk.Step.Milliseconds()
 	if f.Grid.Step != step {
 		return nil, fmt.Errorf("judge %s: samples %d ms apart, want the step of the walk, %d ms", f.Labels, f.Grid.Step, step)
@@ -101,9 +109,9 @@ func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdi
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	there := f.Presence(f.Labels)
+	presence := f.Presence(f.Labels)
 	w := fleetWalk{JudgePeers: j, f: f, loc: loc}
-	w.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: there, s: there, window: cover(there, grid), r: NewResult(grid.N)}
+	w.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: presence, s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
 	w.walker.stretch = w.stretch
 	for range f.Members {
 		w.found = append(w.found, NewResult(grid.N))
@@ -119,6 +127,9 @@ func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdi
 			if st != OK { // what the walk said of the fleet as a whole holds for every member
 				one.mark(grid.At(i), grid.At(i+1), st)
 			}
+		}
+		if err := j.Policy.mute(grid, one.r, loc); err != nil {
+			return nil, err
 		}
 		v := newVerdicts(one.window, one.r)
 		v.Calibration = w.walker.promise
@@ -144,14 +155,19 @@ type fleetWalk struct {
 func (g *fleetWalk) stretch(a int64, i, j int) error {
 	train := PeersTrain{Labels: g.f.Labels, Set: g.f.Between(a-g.Walk.Train.Milliseconds(), a), Zone: g.loc, N: g.Policy.N, M: g.Policy.M}
 	w := fitWindow{kind: "peers", name: g.Name, options: g.Detector, labels: g.f.Labels, grid: train.Set.Grid, zone: g.loc, n: g.Policy.N, m: g.Policy.M}
+	var learnt []series.Series
 	for m, s := range train.Set.Members {
 		if g.f.Clean != nil {
 			s = s.Where(g.f.Clean[m])
-			train.Set.Members[m] = s
 		}
+		if s.FirstPresent() < 0 { // it was there at another time of the set's range: that is not to matter
+			continue
+		}
+		learnt = append(learnt, s)
 		w.values = append(w.values, s.Values)
 		w.names = append(w.names, s.Labels.String())
 	}
+	train.Set.Members = learnt
 	model, err := shared(g.walker.ctx, g.Fits, w, func() (PeersModel, error) { return g.Detector.Fit(train) })
 	if err != nil {
 		return fmt.Errorf("fit: %w", err)

@@ -148,6 +148,75 @@ func TestPeersQuery(t *testing.T) {
 	}
 }
 
+// A time has one verdict in a short panel and in a long one, though the siblings of a member ended between.
+func TestPeersZoom(t *testing.T) {
+	t.Parallel()
+	end := series.Floor(goldenNow.UnixMilli(), minute)
+	grid := series.GridOver(end-4000*minute, end, minute)
+	rng := rand.New(rand.NewPCG(7, 1))
+	var members []series.Series
+	for k := range 9 {
+		s := series.New(series.FromMap(map[string]string{"instance": fmt.Sprint(k)}), grid)
+		for i := range s.Values {
+			ago := grid.N - 1 - i
+			if k >= 5 && ago > 180 || k < 5 {
+				s.Values[i] = 100 + rng.NormFloat64()*float64(1+k)
+			}
+			if k == 2 && ago < 15 {
+				s.Values[i] -= 20
+			}
+		}
+		members = append(members, s)
+	}
+	src := &recorded{sets: map[string][]series.Series{"x": members}}
+	fields := map[string]any{"kind": "peers", "expr": "x", "step": "1m", "train": "1d", "refit": "1h", "min_train": "2h", "policy": map[string]any{"horizon": "1h"}, "legend": "{{instance}}"}
+	last := map[string]float64{}
+	for _, ago := range []time.Duration{2 * time.Hour, 24 * time.Hour} {
+		resp := ask(t, over(t, src, goldenNow), query(goldenNow.Add(-ago), goldenNow, fields))
+		if resp.Error != nil {
+			t.Fatal(resp.Error)
+		}
+		if want := 5; ago == 2*time.Hour && len(resp.Frames) != want {
+			t.Fatalf("%d frames over two hours, want %d: those with a sample", len(resp.Frames), want)
+		}
+		for _, f := range resp.Frames[:5] {
+			score := field(t, f, "score")
+			x := score.At(score.Len() - 2).(*float64)
+			if x == nil {
+				t.Fatalf("%s over %s: no score", f.Name, ago)
+			}
+			if before, ok := last[f.Name]; ok && before != *x {
+				t.Errorf("%s: score %v over two hours, %v over a day", f.Name, before, *x)
+			}
+			last[f.Name] = *x
+		}
+	}
+	if len(last) != 5 || !(last["2"] > 1) {
+		t.Errorf("scores %v", last)
+	}
+}
+
+// More dimensions than a fit can hold is a mistake in the query, told in a sentence.
+func TestTooManyDimensions(t *testing.T) {
+	t.Parallel()
+	end := series.Floor(goldenNow.UnixMilli(), minute)
+	grid := series.GridOver(end-400*minute, end, minute)
+	var members []series.Series
+	for k := range 129 {
+		s := series.New(series.FromMap(map[string]string{"instance": fmt.Sprint(k)}), grid)
+		for i := range s.Values {
+			s.Values[i] = float64(i % (k + 2))
+		}
+		members = append(members, s)
+	}
+	fields := jointFields(map[string]any{"expr": "x", "clean": ""})
+	delete(fields, "dimensions")
+	resp := ask(t, over(t, &recorded{sets: map[string][]series.Series{"x": members}}, goldenNow), query(goldenNow.Add(-time.Minute), goldenNow, fields))
+	if resp.Error == nil || resp.Status != 400 || !strings.HasSuffix(resp.Error.Error(), "129, want at most 128: aggregate them, or group them by a label") {
+		t.Errorf("status %v, error %v", resp.Status, resp.Error)
+	}
+}
+
 func TestBadJointQueries(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{
@@ -156,6 +225,8 @@ func TestBadJointQueries(t *testing.T) {
 		`{"kind":"joint","dimensions":{"b":" "}}`:                 `parameter "dimensions": dimension "b" has no name or no expression, want both`,
 		`{"kind":"joint","dimensions":["b"]}`:                     `parameter "dimensions": want an object with a PromQL expression for each name, like {"requests": "sum by (application) (rate(requests_total[5m]))"}`,
 		`{"kind":"joint","expr":"a","policy":{"direction":"up"}}`: `policy: parameter "direction": got "up", want both: a vector has no up and down`,
+		`{"kind":"joint","expr":"a","policy":{"absent":"1h"}}`:    `policy: parameter "absent": got 1h, want 0: the absence of a series in a vector is not watched; judge the series one by one (kind detect) for that`,
+		`{"kind":"peers","expr":"a","policy":{"absent":"1h"}}`:    `policy: parameter "absent": got 1h, want 0: the absence of a series in a fleet is not watched; judge the series one by one (kind detect) for that`,
 		`{"kind":"joint","expr":"a","detector":"seasonal"}`:       `unknown joint detector "seasonal": want one of auto, dbscan, iforest, kmeans, mahalanobis, pca`,
 		`{"kind":"peers","expr":"a","detector":"seasonal"}`:       `unknown peer detector "seasonal": want one of dbscan, mad`,
 		`{"kind":"peers"}`: `parameter "expr": got nothing, want a PromQL expression`,

@@ -143,6 +143,9 @@ func (o *outcome) runJoint(ctx context.Context, q *jointQuery, exprs []string) e
 		return inParallel(ctx, len(vectors), func(ctx context.Context, i int) error {
 			v := vectors[i]
 			found, err := judge.Vector(ctx, v, o.mask(v.Labels), o.shown.Start, o.shown.At(o.shown.N-1))
+			if errors.Is(err, detect.ErrDimensions) {
+				return inputError{fmt.Errorf("parameter \"expr\": %w", err)}
+			}
 			if err != nil {
 				return fmt.Errorf("joint detector %s: %w", q.Detector, err)
 			}

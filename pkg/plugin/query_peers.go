@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
@@ -43,6 +44,9 @@ func (q *peersQuery) Validate() error {
 	if err := q.Walk.Fits(q.policy); err != nil {
 		return fmt.Errorf("policy: %w", err)
 	}
+	if err := (detect.JudgePeers{Policy: q.policy}).Validate(); err != nil {
+		return fmt.Errorf("policy: %w", err)
+	}
 	var err error
 	q.peers, err = detect.PeerDetectors.New(q.Detector, registry.FromJSON(q.params))
 	q.working = q.peers
@@ -77,11 +81,18 @@ func (o *outcome) runPeers(ctx context.Context, q *peersQuery) error {
 		return err
 	}
 	judge := detect.JudgePeers{Name: q.Detector, Detector: q.peers, Walk: q.Walk, Policy: q.policy, Fits: r.Fits, HistoryStart: o.history.Start(r.Now.UnixMilli())}
-	fleets := series.Set{Grid: o.answer.Set.Grid, Members: o.choose()}.GroupBy(q.GroupBy...)
+	chosen := map[string]bool{}
+	for _, s := range o.choose() {
+		chosen[s.Labels.String()] = true
+	}
+	// A fleet is all of its members in the answer: what is shown chooses among the verdicts, and does not change them.
+	fleets := slices.DeleteFunc(o.answer.Set.GroupBy(q.GroupBy...), func(g series.Group) bool {
+		return !slices.ContainsFunc(g.Members, func(s series.Series) bool { return chosen[s.Labels.String()] })
+	})
 	found := make([][]judged, len(fleets))
 	err := o.timed(func() error {
 		return inParallel(ctx, len(fleets), func(ctx context.Context, i int) (err error) {
-			found[i], err = o.fleet(ctx, judge, fleets[i])
+			found[i], err = o.fleet(ctx, judge, fleets[i], chosen)
 			return err
 		})
 	})
@@ -97,26 +108,34 @@ func (o *outcome) runPeers(ctx context.Context, q *peersQuery) error {
 	return err
 }
 
-// fleet compares the members of one fleet.
-func (o *outcome) fleet(ctx context.Context, judge detect.JudgePeers, g series.Group) ([]judged, error) {
+// fleet compares the members of one fleet, and keeps what was found of the chosen ones, by their labels.
+func (o *outcome) fleet(ctx context.Context, judge detect.JudgePeers, g series.Group, chosen map[string]bool) ([]judged, error) {
 	f := detect.Fleet{Labels: g.Labels, Set: g.Set}
 	for _, s := range g.Members {
-		f.Clean = append(f.Clean, o.mask(s.Labels))
+		mask, _ := o.clean.Mask(s.Labels)
+		if chosen[s.Labels.String()] {
+			mask = o.mask(s.Labels) // which counts it where the filter says nothing
+		}
+		f.Clean = append(f.Clean, mask)
 	}
 	all, err := judge.Fleet(ctx, f, o.shown.Start, o.shown.At(o.shown.N-1))
 	if err != nil {
 		return nil, fmt.Errorf("peer detector %s: %w", judge.Name, err)
 	}
-	out := make([]judged, len(all))
+	var out []judged
 	for i, v := range all {
 		s := g.Members[i]
-		out[i] = judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration}
+		if !chosen[s.Labels.String()] {
+			continue
+		}
+		kept := judged{name: o.name(s.Labels), labels: s.Labels, episodes: v.Episodes, notices: v.Notices, promise: v.Calibration}
 		switch o.query.Output {
 		case outputSeries:
-			out[i].verdicts = v
+			kept.verdicts = v
 		case outputLatest:
-			out[i].frame = latestFrame(out[i].name, v)
+			kept.frame = latestFrame(kept.name, v)
 		}
+		out = append(out, kept)
 	}
 	return out, nil
 }

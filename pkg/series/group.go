@@ -3,7 +3,6 @@ package series
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Only returns a copy that has the given names only.
@@ -43,31 +42,16 @@ func (s Set) GroupBy(names ...string) []Group {
 	return out
 }
 
-// Vector reads the group as one vector. A dimension is named by what tells it from the others: the values of its labels that are not common, or its metric name where that is
-// all that differs.
+// Vector reads the group as one vector. A dimension is named as Prometheus prints its labels without those that the group has in common, like cpu{instance="a"}: its name depends
+// on nothing but the series, so it is the same whoever else is there.
 func (g Group) Vector() Vector {
 	v := Vector{Labels: g.Labels, Grid: g.Grid}
-	common := map[string]bool{}
-	for _, l := range g.Members[0].Labels {
-		common[l.Name] = true
-		for _, m := range g.Members {
-			if m.Labels.Get(l.Name) != l.Value {
-				common[l.Name] = false
-			}
-		}
+	common := make([]string, len(g.Labels))
+	for i, l := range g.Labels {
+		common[i] = l.Name
 	}
-	for k, m := range g.Members {
-		var parts []string
-		for _, l := range m.Labels {
-			if !common[l.Name] {
-				parts = append(parts, l.Value)
-			}
-		}
-		name := strings.Join(parts, " ")
-		if name == "" || slices.Contains(v.Names, name) {
-			name = strings.TrimSpace(fmt.Sprintf("%s %d", name, k+1))
-		}
-		v.Names = append(v.Names, name)
+	for _, m := range g.Members {
+		v.Names = append(v.Names, m.Labels.Without(common...).String())
 		v.Values = append(v.Values, m.Values)
 	}
 	return v

@@ -49,11 +49,18 @@ func TestGroupBy(t *testing.T) {
 	if len(groups) != 2 {
 		t.Fatal(groups)
 	}
-	if d := cmp.Diff([]string{"x", "y"}, groups[0].Vector().Names); d != "" {
+	if d := cmp.Diff([]string{`cpu{instance="x"}`, `cpu{instance="y"}`}, groups[0].Vector().Names); d != "" {
 		t.Error(d)
 	}
 	if d := cmp.Diff([]string{"cpu", "memory"}, groups[1].Vector().Names); d != "" {
 		t.Error(d)
+	}
+	// A name is the same whoever else is there.
+	for k := range groups[0].Members {
+		one := Group{Labels: groups[0].Labels, Set: Set{Grid: g, Members: groups[0].Members[k : k+1]}}
+		if d := cmp.Diff(groups[0].Vector().Names[k:k+1], one.Vector().Names); d != "" {
+			t.Error(d)
+		}
 	}
 	if all := set.GroupBy(); len(all) != 1 || len(all[0].Members) != 4 || len(all[0].Labels) != 0 {
 		t.Errorf("no labels: %+v", all)

@@ -52,6 +52,15 @@ func (v Vector) Cover(grid Grid) Vector {
 	return out
 }
 
+// Pick returns the vector of the dimensions with the given indices, in that order; the values are shared.
+func (v Vector) Pick(dimensions []int) Vector {
+	out := Vector{Labels: v.Labels, Grid: v.Grid, Names: make([]string, len(dimensions)), Values: make([][]float64, len(dimensions))}
+	for k, d := range dimensions {
+		out.Names[k], out.Values[k] = v.Names[d], v.Values[d]
+	}
+	return out
+}
+
 // Dimension returns one dimension as a series with the vector's labels; the values are shared.
 func (v Vector) Dimension(d int) Series {
 	return Series{Labels: v.Labels, Grid: v.Grid, Values: v.Values[d]}

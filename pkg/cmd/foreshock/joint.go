@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -62,6 +63,9 @@ func (c *jointCommand) run(ctx context.Context) error {
 	w := jointWriter{out: out, lang: c.lang, zone: zone, several: len(vectors) > 1, intervals: c.format == "intervals"}
 	for _, v := range vectors {
 		found, err := judge.Vector(ctx, v, c.mask(in, v.Labels), in.shown.Start, in.shown.At(in.shown.N-1))
+		if errors.Is(err, detect.ErrDimensions) {
+			return badInput(err)
+		}
 		if err != nil {
 			return err
 		}

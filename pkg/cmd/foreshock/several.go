@@ -217,6 +217,9 @@ func (c *peersCommand) run(ctx context.Context) error {
 	}
 	out := buffered(c.stdout)
 	judge := detect.JudgePeers{Name: c.detector, Detector: c.peers, Walk: in.judge.Walk, Policy: in.judge.Policy, HistoryStart: in.judge.HistoryStart}
+	if err := judge.Validate(); err != nil {
+		return badInputf("--policy: %w", err)
+	}
 	first := true
 	for _, g := range in.set.GroupBy(c.groupBy...) {
 		f := detect.Fleet{Labels: g.Labels, Set: g.Set}

@@ -119,6 +119,8 @@ func TestSeveralRefusals(t *testing.T) {
 		{[]string{"joint"}, "got 0 files"},
 		{[]string{"joint", "-", "--clean", "fine"}, `has no column "fine", want one of requests, load, failures, ok`},
 		{[]string{"joint", "-", "--policy", "direction=up"}, "a vector has no up and down"},
+		{[]string{"joint", "-", "--policy", "absent=1h"}, `parameter "absent": got 1h, want 0`},
+		{[]string{"peers", "-", "--policy", "absent=1h"}, `parameter "absent": got 1h, want 0`},
 		{[]string{"joint", "--dimension", "requests"}, "want NAME=PROMQL"},
 		{[]string{"joint", "--dimension", "a=b", "--query", "c"}, "want either"},
 		{[]string{"peers", "--query", "up"}, "without --prometheus.url"},
