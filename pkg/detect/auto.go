@@ -112,7 +112,7 @@ const (
 	usualTheta = 3.0
 	// leastTheta is the share of its own threshold that a window keeps: where it is far above the usual one, as for rare events of very different size, that is no luck.
 	leastTheta = 2. / 3
-	// perBudget is the power of the budget with which thresholds fall, there.
+	// perBudget is the power of the budget with which the usual threshold falls: a judgement, measured at a budget of one only.
 	perBudget = -0.2
 	// youngPower is the power of the missing history by which the threshold of a young series rises.
 	youngPower = 0.5
