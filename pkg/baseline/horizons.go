@@ -74,11 +74,11 @@ type horizonFit struct {
 type forecasted struct{ expected, came, up, down float64 }
 
 func (f forecasted) error(keep float64) float64 {
-	if e := f.came - keep*f.expected; e < 0 {
+	e := f.came - keep*f.expected
+	if e < 0 {
 		return e / f.down
-	} else {
-		return e / f.up
 	}
+	return e / f.up
 }
 
 // newHorizonFit looks a day ahead, or a third of the window.

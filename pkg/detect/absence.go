@@ -65,8 +65,10 @@ func (p Policy) markAbsent(s series.Series, train int64, muted func(int64) bool,
 		}
 		if open == nil {
 			began := s.Grid.At(last) + step
-			open = &Episode{Began: began, Confirmed: confirmed, Peak: 1, PeakAt: began, Direction: absent,
-				Actual: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN()}
+			open = &Episode{
+				Began: began, Confirmed: confirmed, Peak: 1, PeakAt: began, Direction: absent,
+				Actual: math.NaN(), Expected: math.NaN(), Lower: math.NaN(), Upper: math.NaN(),
+			}
 		}
 		open.Samples = int(missing / step)
 	}

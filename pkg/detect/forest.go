@@ -35,9 +35,6 @@ type node struct {
 	feature, left uint16
 }
 
-// maxForestSample keeps the nodes of a tree within 16 bits.
-const maxForestSample = 4096
-
 // expectedPath is the mean depth of a leaf in a binary search tree of n values: c(n) in section 3.2 of the source.
 func expectedPath(n int) float64 {
 	switch {
@@ -172,12 +169,12 @@ func (f *forest) paths(rows []float32, dst []float64) {
 
 // outside writes how far each feature lies beyond all that was seen and reports whether any does.
 func (f *forest) outside(x, beyond []float32) bool {
-	any := false
+	found := false
 	for k, v := range x {
 		beyond[k] = max(v-f.high[k], f.low[k]-v, 0)
-		any = any || beyond[k] > 0
+		found = found || beyond[k] > 0
 	}
-	return any
+	return found
 }
 
 // lengthOutside returns the sum of the expected path lengths of a vector that lies outside.

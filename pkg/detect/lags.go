@@ -20,7 +20,7 @@ const (
 	lagContext = 65
 )
 
-// laggedOf learns the scales from at most most samples, drawn evenly from those that are no gaps, and returns their features, one after another.
+// laggedOf learns the scales from a sample of them, most at the most, drawn evenly from those that are no gaps, and returns their features, one after another.
 func laggedOf(train series.Series, most int) (lagged, []float64) {
 	l := lagged{base: scalingOf(train.Values)}
 	raw := rawFeatures(l.base.of(train.Values))

@@ -106,14 +106,14 @@ func (t *neighbours) visit(at int32, x []float64, except int32, f *found) {
 		return
 	}
 	near, other := at+1, n.right
-	close, far := t.toBox(near, x), t.toBox(other, x)
-	if far < close {
-		near, other, close, far = other, near, far, close
+	least, most := t.toBox(near, x), t.toBox(other, x)
+	if most < least {
+		near, other, least, most = other, near, most, least
 	}
-	if close < f.worst() {
+	if least < f.worst() {
 		t.visit(near, x, except, f)
 	}
-	if far < f.worst() {
+	if most < f.worst() {
 		t.visit(other, x, except, f)
 	}
 }

@@ -78,7 +78,7 @@ func (p *profiled) nearest(r *profiled, from, to, shift int, squared []float64) 
 	}
 }
 
-// earlier lowers squared[i] to the squared distance between window i and the nearest of the windows from first on that end before it begins, of which at most most are
+// earlier lowers squared[i] to the squared distance between window i and the nearest of the windows from first on that end before it begins, of which no more than most are
 // looked at.
 func (p *profiled) earlier(first, most int, squared []float64) {
 	total := min(most, len(p.mean)-p.w-first)

@@ -161,7 +161,7 @@ func (c *comparison) load(i int, dst []float32) float32 {
 	return sum
 }
 
-// drawEvenly returns at most most of 0…n−1 in order, one drawn from each of equal parts.
+// drawEvenly returns most of 0…n−1, or all, in order, one drawn from each of equal parts.
 func drawEvenly(n, most int, rng *rand.Rand) []int {
 	count := min(n, most)
 	out := make([]int, count)

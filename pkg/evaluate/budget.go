@@ -92,10 +92,8 @@ var (
 // relative change. It chooses on the replayed range itself, so that what it finds is to be checked on another: the interval tells how sure the rate is.
 func (r Replay) Search(ctx context.Context, all []Case, perWeek float64) (Searched, error) {
 	f := finder{Replay: r, ctx: ctx, all: all, want: perWeek}
-	budget, has := BudgetOf(r.Judge.Detector)
-	if !has {
-		budget = math.NaN()
-	} else {
+	budget := math.NaN()
+	if _, has := BudgetOf(r.Judge.Detector); has {
 		budget = min(max(perWeek, leastBudget), mostBudget)
 	}
 	p := r.Judge.Policy
