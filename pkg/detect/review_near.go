@@ -161,7 +161,7 @@ func (c *comparison) load(i int, dst []float32) float32 {
 	return sum
 }
 
-// drawEvenly returns most of 0…n−1, or all, in order, one drawn from each of equal parts.
+// drawEvenly returns so many of 0…n−1 (all of them where there are fewer) in order, one drawn from each of equal parts.
 func drawEvenly(n, most int, rng *rand.Rand) []int {
 	count := min(n, most)
 	out := make([]int, count)

@@ -93,7 +93,8 @@ var (
 func (r Replay) Search(ctx context.Context, all []Case, perWeek float64) (Searched, error) {
 	f := finder{Replay: r, ctx: ctx, all: all, want: perWeek}
 	budget := math.NaN()
-	if _, has := BudgetOf(r.Judge.Detector); has {
+	_, has := BudgetOf(r.Judge.Detector)
+	if has {
 		budget = min(max(perWeek, leastBudget), mostBudget)
 	}
 	p := r.Judge.Policy
