@@ -85,7 +85,7 @@ func windowsIn(of [][2]int, w int) int {
 	return n
 }
 
-// drawWindows returns at most most of the windows within runs, in order. Where there are more, one is drawn from each of most equal parts, so that all times take part.
+// drawWindows returns the windows within runs, in order, and no more than most. Where there are more, one is drawn from each of as many equal parts, so that all times take part.
 func drawWindows(of [][2]int, w, most int, rng *rand.Rand) []int {
 	all := make([]int, 0, windowsIn(of, w))
 	for _, r := range of {

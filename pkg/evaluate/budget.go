@@ -109,7 +109,7 @@ func (r Replay) Search(ctx context.Context, all []Case, perWeek float64) (Search
 		if err != nil || found {
 			break
 		}
-		if nm[0] > p.N && (int64(nm[1]+p.Recover))*r.Judge.Walk.Step.Milliseconds() <= p.Horizon.Milliseconds() {
+		if nm[0] > p.N && int64(nm[1]+p.Recover)*r.Judge.Walk.Step.Milliseconds() <= p.Horizon.Milliseconds() {
 			p.N, p.M = nm[0], nm[1]
 			found, err = f.try(budget, p)
 		}
