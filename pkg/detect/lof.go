@@ -35,8 +35,8 @@ func (d *LOF) Validate() error {
 	return nil
 }
 
-// Catches what is far from what came before it.
-func (*LOF) Catches() Kinds { return Spike | Drop | Shift }
+// Catches what is far from what came before it. A drop is not promised: where a series falls steeply every day, that fall outranks it.
+func (*LOF) Catches() Kinds { return Spike | Shift }
 
 // Context is what the features look back.
 func (*LOF) Context(int64) int { return lagContext }
