@@ -34,7 +34,7 @@ var may = map[string][]string{
 
 	"exporter":           {"exporter/collector", "pkg/registry"},
 	"exporter/collector": {"pkg/registry", "exporter/nvml"},
-	"exporter/nvml":      {},
+	"exporter/nvml":      {}, "exporter/follow": {},
 
 	"webhook/alert":           {},
 	"webhook/policy":          {"webhook/alert", "pkg/registry"},

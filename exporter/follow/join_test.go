@@ -18,18 +18,22 @@ func TestJoin(t *testing.T) {
 		want []string
 	}{
 		{
-			"java", Join{Auto: true},
+			"java",
+			Join{Auto: true},
 			"ERROR x\njava.lang.X: y\n\tat a.b\n\tat c.d\nCaused by: java.lang.Z\n\t... 3 more\nINFO next\n",
 			[]string{"ERROR x", "java.lang.X: y\n\tat a.b\n\tat c.d\nCaused by: java.lang.Z\n\t... 3 more", "INFO next"},
 		},
 		{
-			"python", Join{Auto: true},
+			"python",
+			Join{Auto: true},
 			"ERROR:root:no\nTraceback (most recent call last):\n  File \"x.py\", line 1\n    raise\nValueError: bad\nINFO next\n",
 			[]string{"ERROR:root:no\nTraceback (most recent call last):\n  File \"x.py\", line 1\n    raise\nValueError: bad", "INFO next"},
 		},
 		{
-			"start", Join{Start: regexp.MustCompile(`^\d{4}-`)},
-			"2026-01-01 a\nb\n\n2026-01-01 c\n", []string{"2026-01-01 a\nb\n", "2026-01-01 c"},
+			"start",
+			Join{Start: regexp.MustCompile(`^\d{4}-`)},
+			"2026-01-01 a\nb\n\n2026-01-01 c\n",
+			[]string{"2026-01-01 a\nb\n", "2026-01-01 c"},
 		},
 		{"continue", Join{Continue: regexp.MustCompile(`^\+`)}, "a\n+b\n+c\nd\n", []string{"a\n+b\n+c", "d"}},
 		{"too many lines", Join{Auto: true, MaxLines: 2}, "a\n b\n c\n d\n", []string{"a\n b", " c\n d"}},

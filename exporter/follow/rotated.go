@@ -76,7 +76,11 @@ func (s *Files) missed(path string, now time.Time) {
 	for again := tries; again > 0; again-- {
 		moved := false
 		for _, o := range s.unread(path, since) {
-			moved = !s.adopt(o, path, 0, now) || moved
+			if !s.adopt(o, path, 0, now) {
+				moved = true
+			} else if at := o.info.ModTime(); at.After(s.since[path]) {
+				s.since[path] = at
+			}
 		}
 		if !moved {
 			return
