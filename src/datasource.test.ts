@@ -102,13 +102,13 @@ test('variable queries', () => {
 test('PromQL is kept when the data source is switched', async () => {
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- its successor carries label matchers only, not PromQL
   const [query] = await dataSource().importQueries([{ refId: 'B', expr: 'up' } as never]);
-  expect(query).toEqual({ refId: 'B', kind: 'detect', expr: 'up', detector: 'seasonal', output: 'series' });
+  expect(query).toEqual({ refId: 'B', kind: 'detect', expr: 'up', detector: 'auto', output: 'series' });
   // eslint-disable-next-line @typescript-eslint/no-deprecated -- as above
   const legends = await dataSource().importQueries([
     { refId: 'A', expr: 'up', legendFormat: '{{job}}', editorMode: 'code' } as never,
     { refId: 'B', legendFormat: '__auto' } as never,
   ]);
-  const all = { kind: 'detect', detector: 'seasonal', output: 'series' };
+  const all = { kind: 'detect', detector: 'auto', output: 'series' };
   expect(legends).toEqual([
     { ...all, refId: 'A', expr: 'up', legend: '{{job}}' },
     { ...all, refId: 'B', expr: '' },

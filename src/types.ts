@@ -103,7 +103,7 @@ export interface ForeshockOptions extends DataSourceJsonData {
 
 /** Query kind and detector of a query that names none. */
 export const DEFAULT_KIND = 'detect';
-export const DEFAULT_DETECTOR = 'seasonal';
+export const DEFAULT_DETECTOR = 'auto';
 
 export const OUTPUT_SERIES = 'series';
 export const OUTPUT_LATEST = 'latest';

@@ -21,7 +21,7 @@ func init() {
 		Summary: "Judges every series of a PromQL expression: expected value, usual range, score, and episodes worth an alarm.",
 		Source:  "docs/plugin.md",
 		New: func() Kind {
-			return &detectQuery{Detector: "seasonal", Walk: detect.DefaultWalk(), policy: detect.DefaultPolicy(), Output: outputSeries}
+			return &detectQuery{Detector: "auto", Walk: detect.DefaultWalk(), policy: detect.DefaultPolicy(), Output: outputSeries}
 		},
 	})
 }

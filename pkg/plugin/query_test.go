@@ -79,7 +79,7 @@ func TestDefaultsOfTheDataSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := kind.(*detectQuery)
-	if q.Zone != "Asia/Shanghai" || q.Lang != "zh-Hans" || q.Detector != "seasonal" || q.Output != outputSeries || q.Step.String() != "1m" || q.policy.N != 3 {
+	if q.Zone != "Asia/Shanghai" || q.Lang != "zh-Hans" || q.Detector != "auto" || q.Output != outputSeries || q.Step.String() != "1m" || q.policy.N != 3 {
 		t.Errorf("%+v", q)
 	}
 }

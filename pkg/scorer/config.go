@@ -76,7 +76,7 @@ type Fields struct {
 
 // DefaultFields returns the defaults of a rule.
 func DefaultFields() Fields {
-	return Fields{Selftest: "on", Detector: "seasonal", MaxSeries: 1000, Walk: detect.DefaultWalk()}
+	return Fields{Selftest: "on", Detector: "auto", MaxSeries: 1000, Walk: detect.DefaultWalk()}
 }
 
 // every returns how often the rule is evaluated, in milliseconds.

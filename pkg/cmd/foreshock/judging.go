@@ -23,7 +23,7 @@ type judging struct {
 }
 
 func (j *judging) flags(p program, cmd *kingpin.CmdClause) {
-	j.flagsOf(p, cmd, detect.Detectors.Names(), "seasonal")
+	j.flagsOf(p, cmd, detect.Detectors.Names(), "auto")
 	cmd.Flag("fit", p.text("help.fit")).Default("anchored").StringVar(&j.fit)
 }
 
