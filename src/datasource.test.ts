@@ -16,7 +16,7 @@ test('a new query suits the place it is made for', () => {
   expect(datasource.getDefaultQuery(CoreApp.Dashboard)).toEqual({
     kind: 'detect',
     expr: '',
-    detector: 'seasonal',
+    detector: 'auto',
     output: 'series',
   });
   expect(datasource.getDefaultQuery(CoreApp.UnifiedAlerting).output).toBe('latest');

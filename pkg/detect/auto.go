@@ -186,15 +186,9 @@ func (m *combined) values(s series.Series) []float64 {
 	return led(x, farValue)
 }
 
-// Choice returns what was chosen for the window, and why.
-func (m *combined) Choice() Choice { return m.choice }
-
-// Score combines the parts.
-func (m *combined) Score(window series.Series, warmup int) (Result, error) {
+// signals returns what is expected in a window, and what the parts are computed from. x are its values.
+func (m *combined) signals(window series.Series, x []float64) (baseline.Band, signals) {
 	n := len(window.Values)
-	if warmup < 0 || warmup > n {
-		return Result{}, fmt.Errorf("warm-up of %d samples in a window of %d", warmup, n)
-	}
 	band := baseline.NewBand(n)
 	m.expected.Predict(window, band)
 	sig := signals{standing: make([]float64, n), surprise: make([]float64, n), unexpected: make([]float64, n)}
@@ -205,11 +199,27 @@ func (m *combined) Score(window series.Series, warmup int) (Result, error) {
 		}
 		sig.standing[i] = last
 	}
+	if n > 0 {
+		surprises(x, m.lead, sig.surprise)
+		surprises(led(sig.standing, farStanding), m.leadStanding, sig.unexpected)
+	}
+	return band, sig
+}
+
+// Choice returns what was chosen for the window, and why.
+func (m *combined) Choice() Choice { return m.choice }
+
+// Score combines the parts.
+func (m *combined) Score(window series.Series, warmup int) (Result, error) {
+	n := len(window.Values)
+	if warmup < 0 || warmup > n {
+		return Result{}, fmt.Errorf("warm-up of %d samples in a window of %d", warmup, n)
+	}
+	x := m.values(window)
+	band, sig := m.signals(window, x)
 	raw := make([]float64, 2*n)
 	raw, part := raw[:n], raw[n:]
 	if n > 0 {
-		surprises(m.values(window), m.lead, sig.surprise)
-		surprises(led(sig.standing, farStanding), m.leadStanding, sig.unexpected)
 		for _, p := range m.parts {
 			sig.part(p.kind, part, nil)
 			p.add(part, raw)

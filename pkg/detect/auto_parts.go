@@ -211,15 +211,21 @@ type weighted struct {
 	middle, per float64
 }
 
-// add adds what the part says of each sample: nothing up to its median, then in proportion up to its usual size, and with the logarithm beyond, so that one part does not
+// of returns what the part says at raw score x: nothing up to its median, then in proportion up to its usual size, and with the logarithm beyond, so that one part does not
 // outvote all others.
+func (p weighted) of(x float64) float64 {
+	switch d := (x - p.middle) * p.per; {
+	case d > 1:
+		return 1 + math.Log(d)
+	case d > 0:
+		return d
+	}
+	return 0
+}
+
+// add adds what the part says of each sample.
 func (p weighted) add(part, dst []float64) {
 	for i, x := range part {
-		switch d := (x - p.middle) * p.per; {
-		case d > 1:
-			dst[i] += 1 + math.Log(d)
-		case d > 0:
-			dst[i] += d
-		}
+		dst[i] += p.of(x)
 	}
 }

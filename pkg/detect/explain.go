@@ -29,7 +29,7 @@ func (e Episode) Explain(lang string, loc *time.Location, step int64) string {
 		key = "detect.reason.unusual"
 	case e.Lower == e.Upper:
 		key = "detect.reason.constant"
-	case bound != bound:
+	case !e.beyond():
 		key = "detect.reason.shape." + side
 	}
 	return message.Text(lang, key,
@@ -39,12 +39,20 @@ func (e Episode) Explain(lang string, loc *time.Location, step int64) string {
 		"evidence", e.Evidence.text(lang, side, weekday(lang, e.PeakAt, loc)), "score", Format(e.Peak))
 }
 
+// beyond reports whether the value lies outside of limits on the side of its direction. A value may be abnormal without: for what came just before it.
+func (e Episode) beyond() bool {
+	if e.Direction == "down" {
+		return e.Actual <= e.Lower
+	}
+	return e.Actual >= e.Upper
+}
+
 // part names what in the model the verdict rests on, in the words of the detector: "usual Friday 14:00 range".
 func (e Episode) part(lang string, loc *time.Location) string {
 	key := "detect.part." + e.Detector
 	if !message.Has(key) {
 		key = "detect.part.other"
-		if e.Upper != e.Upper {
+		if !e.beyond() {
 			key = "detect.part.shape"
 		}
 	}

@@ -25,7 +25,19 @@ type Judge struct {
 	// HistoryStart is the earliest time (milliseconds) for which the source still holds samples; 0 when it does not say. A training
 	// window that reaches back beyond it, and finds the series only from there on, is not shortened in silence: its samples are HistoryGone.
 	HistoryStart int64
+	// Limits says for which samples the limits are found, of detectors where that costs more than the score.
+	Limits Limits
 }
+
+// Limits says which samples get limits (Lower and Upper) where they cost more than the score. Abnormal ones always do: their reasons are told by them.
+type Limits uint8
+
+const (
+	// LimitsShown finds them for all samples that were asked for.
+	LimitsShown Limits = iota
+	// LimitsAbnormal finds them for abnormal samples only: for whoever draws no band.
+	LimitsAbnormal
+)
 
 // Verdicts is what was found for each sample of [from, to]. All slices have the length of Series.Values.
 type Verdicts struct {
@@ -94,7 +106,7 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	w := walker{Judge: j, ctx: ctx, past: past, s: s, clean: clean, loc: loc, window: cover(s, grid), r: NewResult(grid.N)}
+	w := walker{Judge: j, ctx: ctx, past: past, s: s, clean: clean, loc: loc, window: cover(s, grid), shown: grid.N - out.N, r: NewResult(grid.N)}
 	if err := w.score(); err != nil {
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
@@ -193,6 +205,7 @@ type walker struct {
 	clean  series.Series // what of past is fit for learning; all where it is zero
 	loc    *time.Location
 	window series.Series
+	shown  int // the first sample of the window that was asked for
 	r      Result
 	// promise is that of the newest fit.
 	promise Calibration
@@ -294,6 +307,12 @@ func (w *walker) one(a int64, i, j int) error {
 	r, err := model.Score(part, before)
 	if err != nil {
 		return fmt.Errorf("score: %w", err)
+	}
+	if b, ok := model.(bounded); ok {
+		first := len(r.Score) - (j - i)
+		b.limits(part, before, r, func(k int) bool {
+			return k >= first && (r.Score[k] >= 1 || w.Limits == LimitsShown && i+k-first >= w.shown)
+		})
 	}
 	w.promised(model)
 	markShifted(part.Values[before:], r, recent)

@@ -45,7 +45,7 @@ func (j Judging) judge(name string, d detect.Detector, step int64) detect.Judge 
 	w.Refit = (w.Refit + s - 1) / s * s
 	p := j.Policy
 	p.Horizon = max(p.Horizon, registry.Duration(p.M+p.Recover)*s)
-	return detect.Judge{Name: name, Detector: d, Walk: w, Policy: p}
+	return detect.Judge{Name: name, Detector: d, Walk: w, Policy: p, Limits: detect.LimitsAbnormal}
 }
 
 // Univariate judges a series by a detector.

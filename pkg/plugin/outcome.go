@@ -62,6 +62,9 @@ func (o *outcome) run(ctx context.Context) error {
 		return err
 	}
 	judge := detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: r.Fits, HistoryStart: o.history.Start(r.Now.UnixMilli())}
+	if q.Output == outputIntervals || q.Output == outputAnnotations {
+		judge.Limits = detect.LimitsAbnormal
+	}
 	return o.timed(func() error { return o.judge(ctx, judge, o.choose()) })
 }
 

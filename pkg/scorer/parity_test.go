@@ -111,7 +111,7 @@ func TestPrintedRuleIsRead(t *testing.T) {
 	t.Parallel()
 	const text = `
 rules:
-  - {name: a, expr: 'sum(rate(x{a="b"}[5m])) > 0', step: 5m, train: 14d, zone: Asia/Shanghai, params: {budget: 0.25, week: "off"}, policy: {n: 5, m: 8, min_rel: 0.3, direction: down}}
+  - {name: a, detector: seasonal, expr: 'sum(rate(x{a="b"}[5m])) > 0', step: 5m, train: 14d, zone: Asia/Shanghai, params: {budget: 0.25, week: "off"}, policy: {n: 5, m: 8, min_rel: 0.3, direction: down}}
 `
 	want := parse(t, text).Rules[0]
 	printed, err := evaluate.RuleText(want.Name, want.Expr, "", want.Judge)

@@ -38,7 +38,7 @@ f:6: rule "a": policy: field "direction": got "left", want one of both, up, down
 		{"n above m", "rules:\n- {name: a, expr: up, policy: {n: 6}}", `f:2: rule "a": policy: field "n": got 6, want at most m, which is 5`},
 		{"coarse step", "rules:\n- name: a\n  expr: up\n  step: 12h\n  policy: {n: 2}", `f:5: rule "a": policy: field "horizon": got 1d, want at least (m + recover_samples) × step, which is 5d`},
 		{"unknown detector", "rules:\n- {name: a, expr: up, detector: magic}", `f:2: rule "a": field "detector": unknown detector "magic": want one of ` + strings.Join(detect.Detectors.Names(), ", ")},
-		{"param", "rules:\n- {name: a, expr: up, params: {budgett: 1}}", `f:2: rule "a": params: unknown field "budgett": want one of ` + strings.Join(namesOf(&detect.Seasonal{}), ", ")},
+		{"param", "rules:\n- {name: a, expr: up, params: {budgett: 1}}", `f:2: rule "a": params: unknown field "budgett": want one of ` + strings.Join(namesOf(&detect.Auto{}), ", ")},
 		{"interval", "rules:\n- {name: a, expr: up, step: 1m, interval: 90s}", `f:2: rule "a": field "interval": got 1m30s, want a multiple of the step, which is 1m`},
 		{"reserved", "rules:\n- {name: a, expr: up, labels: {replica: x}}", `f:2: rule "a": labels: got "replica", want another name: rule, replica and __name__ are set by the scorer`},
 		{"defaults once", "defaults: {step: 1x}\nrules:\n- {name: a, expr: up}\n- {name: b, expr: up}", `f:1: defaults: field "step": got "1x", want a duration like 90s, 5m, 12h or 7d`},

@@ -327,7 +327,7 @@ func TestBadInput(t *testing.T) {
 		{"timestamp,value\n1,2\nx,3\n", []string{"detect", "-"}, `:3: column "timestamp": got "x", want seconds since 1970`},
 		{"1,2\n3\n", []string{"detect", "-"}, ":2: got 1 columns, want at least 2"},
 		{"timestamp,value\n1,\"2\n", []string{"detect", "-"}, ":2: a quote is not closed"},
-		{"timestamp,a,b\n1,2,3\n", []string{"detect", "-"}, "got 2 value columns (a, b), but detector seasonal judges one"},
+		{"timestamp,a,b\n1,2,3\n", []string{"detect", "-"}, "got 2 value columns (a, b), but detector auto judges one"},
 		{"1,2\n1.5,2\n2,2\n", []string{"detect", "-"}, "500ms apart (median), want 1s to 1d"},
 		{"0,1\n60,1\n9999999999,1\n", []string{"detect", "-", "--step", "1s"}, "make 10000000000 places at a step of 1s"},
 		{"", []string{"detect", file, file}, "got 2 files, want --output"},

@@ -1,0 +1,184 @@
+package detect
+
+import (
+	"math"
+
+	"github.com/foreshock/foreshock/pkg/baseline"
+	"github.com/foreshock/foreshock/pkg/series"
+)
+
+// bounded is implemented by models whose limits cost more than their scores: they are found for the samples that somebody will look at.
+type bounded interface {
+	// limits writes Lower and Upper of the entries of r that are wanted; r is what Score said of the same window and warm-up.
+	limits(window series.Series, warmup int, r Result, wanted func(i int) bool)
+}
+
+// limits finds, with the samples before it as they were, the values between which a sample would have been ordinary: those at which its score reaches 1, on both sides of an
+// ordinary value. Where no value would have been ordinary, as in the middle of an incident, the samples before it are taken to be what was expected; where the sample would be
+// ordinary then, its limits stay NaN.
+func (m *combined) limits(window series.Series, warmup int, r Result, wanted func(i int) bool) {
+	var l *limiter
+	for i := range r.Score {
+		if r.State[i] != OK || !wanted(i) {
+			continue
+		}
+		if l == nil {
+			l = m.limiter(window)
+		}
+		r.Lower[i], r.Upper[i] = l.of(i+warmup, r.Score[i] < 1)
+	}
+}
+
+// limiter tells what a combined would say of another value at one sample of a window.
+type limiter struct {
+	*combined
+	window series.Series
+	band   baseline.Band
+	x      []float64 // scaled values behind lags others
+	sig    signals
+
+	// Of the sample at hand: its predictions, and by part what the samples before it add.
+	at                  int
+	predicted, standing float64
+	sums, squares       [partKinds]float64
+	n                   [partKinds]float64
+}
+
+func (m *combined) limiter(window series.Series) *limiter {
+	l := &limiter{combined: m, window: window, x: m.values(window)}
+	l.band, l.sig = m.signals(window, l.x)
+	return l
+}
+
+// partWindow is how many samples a part looks at, that of the moment included.
+var partWindow = [partKinds]int{1, 5, 30, 5, 15, 60, 15, 15}
+
+// to makes the limiter ready for sample i.
+func (l *limiter) to(i int) {
+	l.at = i
+	// What is predicted is what the sample was less its surprise.
+	l.predicted = l.x[i+lags] - l.sig.surprise[i]
+	l.standing = clip(l.sig.standing[i], farStanding) - l.sig.unexpected[i]
+	for _, p := range l.parts {
+		src, far := l.sig.standing, float64(farStanding)
+		switch p.kind {
+		case partSurprise5, partSurprise15, partSurprise60:
+			src, far = l.sig.surprise, farSurprise
+		case partUnexpected15:
+			src, far = l.sig.unexpected, farSurprise
+		}
+		from := max(0, i-partWindow[p.kind]+1)
+		sum, squares := 0.0, 0.0
+		for _, x := range src[from:i] {
+			x = clip(x, far)
+			sum += x
+			squares += x * x
+		}
+		l.sums[p.kind], l.squares[p.kind], l.n[p.kind] = sum, squares, float64(i-from+1)
+	}
+}
+
+// calm makes the limiter ready for sample i as if those before it had been what was expected.
+func (l *limiter) calm(i int) {
+	l.predicted, l.standing = (l.band.Center[i]-l.center)/l.scale, 0
+	l.sums, l.squares = [partKinds]float64{}, [partKinds]float64{}
+	for k, n := range partWindow {
+		l.n[k] = float64(n)
+	}
+}
+
+// beyond returns how far the raw score of v at the sample lies above the threshold; negative where v is ordinary.
+func (l *limiter) beyond(v float64) float64 {
+	z := l.band.Score(l.at, v)
+	near := clip(z, farStanding)
+	surprise := clip(clip((v-l.center)/l.scale, farValue)-l.predicted, farSurprise)
+	unexpected := clip(near-l.standing, farSurprise)
+	raw := 0.0
+	for _, p := range l.parts {
+		k := p.kind
+		var x float64
+		switch k {
+		case partStanding:
+			x = math.Abs(z)
+		case partStanding5, partStanding30:
+			x = math.Abs(l.sums[k]+near) / l.n[k]
+		case partSurprise5, partSurprise15, partSurprise60:
+			x = math.Sqrt((l.squares[k] + surprise*surprise) / l.n[k])
+		case partUnexpected15:
+			x = math.Sqrt((l.squares[k] + unexpected*unexpected) / l.n[k])
+		case partRestless15:
+			mean := (l.sums[k] + near) / l.n[k]
+			x = math.Sqrt(max((l.squares[k]+near*near)/l.n[k]-mean*mean, 0))
+		}
+		raw += p.of(x)
+	}
+	return raw*usualPart/float64(len(l.parts)) - l.theta
+}
+
+const (
+	// firstStep is where a limit is looked for first, in usual distances from an ordinary value.
+	firstStep = 4
+	// doublings look further for a value that is no longer ordinary.
+	doublings = 40
+	// secants narrow a limit down to about a thousandth of the distance to it.
+	secants = 7
+)
+
+// of returns the limits at sample i, of which ordinary tells what its own score said.
+func (l *limiter) of(i int, ordinary bool) (lower, upper float64) {
+	l.to(i)
+	v := l.window.Values[i]
+	if ordinary {
+		return l.edge(v, v, -l.band.Down[i], true), l.edge(v, v, l.band.Up[i], true)
+	}
+	// What is expected at that time, or what the samples before lead to, whichever is the more ordinary.
+	inside := l.band.Center[i]
+	if led := l.predicted*l.scale + l.center; l.beyond(led) < l.beyond(inside) {
+		inside = led
+	}
+	if !(l.beyond(inside) < 0) {
+		// In the middle of an incident nothing is ordinary. What would be, had the samples before been as expected?
+		l.calm(i)
+		if inside = l.band.Center[i]; !(l.beyond(inside) < 0) || l.beyond(v) < 0 {
+			return math.NaN(), math.NaN()
+		}
+	}
+	return l.edge(inside, v, -l.band.Down[i], v > inside), l.edge(inside, v, l.band.Up[i], v < inside)
+}
+
+// edge returns where the score reaches 1 on the way from an ordinary value inside, in usual distances of that sign and size. Where it is not open, v lies on that side and
+// is not ordinary.
+// Source of the secants: Dowell and Jarratt, A modified regula falsi method for computing the root of an equation, BIT 11, 1971, doi:10.1007/BF01934364 (Illinois).
+func (l *limiter) edge(inside, v, usual float64, open bool) float64 {
+	outside := v
+	if open {
+		outside = inside + firstStep*usual
+	}
+	fi, fo := l.beyond(inside), l.beyond(outside)
+	for k := 0; fo < 0; k++ {
+		if k == doublings {
+			return math.Inf(int(math.Copysign(1, usual)))
+		}
+		inside, fi, outside = outside, fo, outside+2*(outside-inside)
+		fo = l.beyond(outside)
+	}
+	last := 0 // the side that moved last
+	for range secants {
+		next := inside + (outside-inside)*fi/(fi-fo)
+		switch f := l.beyond(next); {
+		case f < 0:
+			inside, fi = next, f
+			if last < 0 {
+				fo /= 2
+			}
+			last = -1
+		default:
+			outside, fo = next, f
+			if last > 0 {
+				fi /= 2
+			}
+			last = 1
+		}
+	}
+	return outside
+}
