@@ -62,8 +62,16 @@ func (o outside) Send(_ context.Context, m cases.Message) (cases.Receipt, error)
 
 func executor(db *store.DB, o outside) (*action.Executor, error) {
 	return action.New(action.Options{
-		Queue: db, Senders: o, Retry: policy.DefaultRetry, Lease: time.Second, Sweep: 100 * time.Millisecond, Poll: 100 * time.Millisecond, Timeout: time.Second,
+		Queue: db, Senders: o, Handlers: action.Later{Cases: db, Rules: ladder}.Handlers(), Retry: policy.DefaultRetry, Lease: time.Second, Sweep: 100 * time.Millisecond, Poll: 100 * time.Millisecond, Timeout: time.Second,
 	})
+}
+
+// ladder tells everything once more after a moment, since nobody acknowledges it.
+func ladder() policy.Rules {
+	r := policy.DefaultRules("slack")
+	r.SLA = policy.SLA{}
+	r.Escalation.Ladders = []policy.Ladder{{Name: "quick", Steps: []policy.Step{{Wait: policy.Duration(50 * time.Millisecond)}}}}
+	return r
 }
 
 // child receives deliveries as fast as it can and says which ones it has
@@ -83,7 +91,7 @@ func child(url, log string) error {
 		return err
 	}
 	in := stage.NewIntake(stage.IntakeOptions{
-		Chain: stage.Chain{stage.Normalise{}, stage.Dedup{Store: db}, stage.Plan{Rules: func() policy.Rules { return policy.DefaultRules("slack") }}},
+		Chain: stage.Chain{stage.Normalise{}, stage.Dedup{Store: db}, stage.Plan{Rules: func() policy.Rules { return ladder() }}},
 		Store: db, Committed: x.Wake,
 	})
 	go func() { _ = x.Run(ctx) }()
@@ -149,6 +157,9 @@ func testKills(t *testing.T, url string, kills int) {
 			for _, a := range p.Alerts {
 				if sent[a.CaseID+"/1/opened/slack"] == 0 {
 					t.Errorf("alert %s of an acknowledged delivery was never told", l)
+				}
+				if sent[a.CaseID+"/1/escalated/1/0.0/slack"] == 0 {
+					t.Errorf("alert %s of an acknowledged delivery was never escalated", l)
 				}
 			}
 			if len(p.Alerts) != 1 {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // Results of attempts, as counted.
@@ -23,6 +24,9 @@ type Metrics struct {
 	duration *prometheus.HistogramVec
 	lag      *prometheus.HistogramVec
 	running  prometheus.Gauge
+	steps    *prometheus.CounterVec
+	lapsed   *prometheus.CounterVec
+	due      *prometheus.CounterVec
 	errors   prometheus.Counter
 }
 
@@ -44,7 +48,16 @@ func NewMetrics(reg prometheus.Registerer, channels ...string) *Metrics {
 		running:  prometheus.NewGauge(prometheus.GaugeOpts(opts("actions_running", "Attempts that run now."))),
 		errors:   prometheus.NewCounter(prometheus.CounterOpts(opts("action_store_errors_total", "Failures of the store while actions were run."))),
 	}
-	reg.MustRegister(m.attempts, m.duration, m.lag, m.running, m.errors)
+	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts(opts("escalations_total", "Steps of ladders that were carried out, by grade.")), []string{"grade"})
+	m.lapsed = prometheus.NewCounterVec(prometheus.CounterOpts(opts("acknowledgements_expired_total", "Acknowledgements that ran out, by grade.")), []string{"grade"})
+	m.due = prometheus.NewCounterVec(prometheus.CounterOpts(opts("sla_total", "Cases about whose time to be solved people were warned, and that breached it, by grade.")), []string{"grade", "what"})
+	for _, g := range policy.Grades() {
+		m.steps.WithLabelValues(g.String())
+		m.lapsed.WithLabelValues(g.String())
+		m.due.WithLabelValues(g.String(), "warned")
+		m.due.WithLabelValues(g.String(), "breached")
+	}
+	reg.MustRegister(m.attempts, m.duration, m.lag, m.running, m.errors, m.steps, m.lapsed, m.due)
 	for _, c := range append([]string{cases.InternalChannel}, channels...) {
 		for _, r := range []string{resultDone, resultRetry, resultDead, resultUnknown, resultLost} {
 			m.attempts.WithLabelValues(c, r)
@@ -65,6 +78,24 @@ func (m *Metrics) began(channel string, lag time.Duration) {
 	if m != nil {
 		m.running.Inc()
 		m.lag.WithLabelValues(channel).Observe(max(0, lag.Seconds()))
+	}
+}
+
+func (m *Metrics) escalated(g policy.Grade) {
+	if m != nil {
+		m.steps.WithLabelValues(g.String()).Inc()
+	}
+}
+
+func (m *Metrics) expired(g policy.Grade) {
+	if m != nil {
+		m.lapsed.WithLabelValues(g.String()).Inc()
+	}
+}
+
+func (m *Metrics) sla(g policy.Grade, what string) {
+	if m != nil {
+		m.due.WithLabelValues(g.String(), what).Inc()
 	}
 }
 

@@ -15,23 +15,36 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/foreshock/foreshock/pkg/message"
-	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
 	"github.com/foreshock/foreshock/webhook/policy"
 )
 
-// Commands lists what people can do to a case, in the order of its life.
+// Commands lists what people can do to a case, in the order of its life; those that move it nowhere come last.
 func Commands() []cases.Trigger {
+	return append(moves(), cases.Take, cases.Assign, cases.Comment)
+}
+
+// moves are the commands that are transitions.
+func moves() []cases.Trigger {
 	return []cases.Trigger{cases.Acknowledge, cases.Start, cases.Wait, cases.Release, cases.Resolve, cases.Close, cases.Reopen}
 }
 
 // possible lists the commands that the state of a case allows.
 func possible(s cases.State) []cases.Trigger {
 	return slices.DeleteFunc(Commands(), func(on cases.Trigger) bool {
+		switch on {
+		case cases.Comment:
+			return false
+		case cases.Take, cases.Assign:
+			return s == cases.Closed
+		}
 		_, err := cases.NextState(s, on)
 		return err != nil
 	})
 }
+
+// maxAck bounds for how long an acknowledgement may be asked for.
+const maxAck = 30 * 24 * time.Hour
 
 // Bounds of what a person writes, in characters.
 const (
@@ -48,46 +61,93 @@ type order struct {
 	On     cases.Trigger
 	By     string
 	From   string // address
+	Via    string // by what way: cases.ViaPage, …
 	Note   string
+	To     string        // of assign: the new owner, "" for nobody
+	For    time.Duration // how long an acknowledgement holds; 0: as the rules say
 	At     time.Time
+}
+
+// orderBody is what the body of a command may hold.
+type orderBody struct {
+	By   string          `json:"by"`
+	Note string          `json:"note"`
+	To   string          `json:"to"`
+	For  policy.Duration `json:"for"`
 }
 
 // readOrder reads a command from the path and the body: a form, or JSON like {"by": "ann", "note": "…"}. Whoever authenticated is who
 // gave it, whatever the body says.
 func (h *Handler) readOrder(w http.ResponseWriter, r *http.Request) (order, error) {
-	o := order{CaseID: r.PathValue("id"), On: cases.Trigger(r.PathValue("command")), From: origin(r), At: h.o.Now().UTC().Truncate(time.Microsecond)}
+	o := order{CaseID: r.PathValue("id"), On: cases.Trigger(r.PathValue("command")), From: origin(r), Via: via(r), At: h.o.Now().UTC().Truncate(time.Microsecond)}
 	if !slices.Contains(Commands(), o.On) {
 		return o, &badRequest{http.StatusNotFound, fmt.Sprintf("unknown command %.40q: want one of %s", o.On, list(Commands()))}
 	}
-	var in struct {
-		By   string `json:"by"`
-		Note string `json:"note"`
+	in, err := readBody(w, r)
+	if err != nil {
+		return o, err
 	}
+	o.Note, o.To, o.For = prose(in.Note), line(in.To, maxName), time.Duration(in.For)
+	o.By = h.who(r, in.By)
+	switch {
+	case o.For < 0 || o.For > maxAck:
+		return o, &badRequest{http.StatusBadRequest, fmt.Sprintf("for %q: want a duration up to %s, such as 30m or 2h", in.For, policy.Duration(maxAck))}
+	case o.On == cases.Comment && o.Note == "":
+		return o, &badRequest{http.StatusBadRequest, "note: is empty: want what to write into the timeline"}
+	case o.On == cases.Take:
+		o.To = o.By
+	}
+	return o, nil
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) (in orderBody, err error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch kind {
 	case "application/x-www-form-urlencoded":
 		if err := r.ParseForm(); err != nil {
-			return o, &badRequest{http.StatusBadRequest, "the form cannot be read"}
+			return in, &badRequest{http.StatusBadRequest, "the form cannot be read"}
 		}
-		in.By, in.Note = r.PostForm.Get("by"), r.PostForm.Get("note")
+		in.By, in.Note, in.To = r.PostForm.Get("by"), r.PostForm.Get("note"), r.PostForm.Get("to")
+		if text := strings.TrimSpace(r.PostForm.Get("for")); text != "" {
+			if err := in.For.UnmarshalText([]byte(text)); err != nil {
+				return in, &badRequest{http.StatusBadRequest, fmt.Sprintf("for %.40q: want a duration such as 30m or 2h", text)}
+			}
+		}
 	case "application/json", "":
 		dec := json.NewDecoder(r.Body)
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
-			return o, &badRequest{http.StatusBadRequest, `want a JSON object like {"by": "ann", "note": "looking into it"}, both may be left out`}
+			return in, &badRequest{http.StatusBadRequest, `want a JSON object like {"by": "ann", "note": "looking into it", "to": "bob", "for": "2h"}, all of which may be left out`}
 		}
 	default:
-		return o, &badRequest{http.StatusBadRequest, fmt.Sprintf("Content-Type %.80q: want application/json or application/x-www-form-urlencoded", kind)}
+		return in, &badRequest{http.StatusBadRequest, fmt.Sprintf("Content-Type %.80q: want application/json or application/x-www-form-urlencoded", kind)}
 	}
-	o.By, o.Note = line(in.By, maxName), strings.TrimSpace(message.CutRunes(message.PlainLines(in.Note), maxNote, "…"))
+	return in, nil
+}
+
+// who gave a command: whoever authenticated, else who the body says.
+func (h *Handler) who(r *http.Request, by string) string {
+	by = line(by, maxName)
 	if user, _, ok := r.BasicAuth(); ok && user != "" {
-		o.By = line(user, maxName) // the listener has checked the password
+		by = line(user, maxName) // the listener has checked the password
 	}
-	if o.By == "" {
-		o.By = "anonymous"
+	if by == "" {
+		by = "anonymous"
 	}
-	return o, nil
+	return by
+}
+
+// via is the way by which a command came.
+func via(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/api/") {
+		return cases.ViaAPI
+	}
+	return cases.ViaPage
+}
+
+func prose(s string) string {
+	return strings.TrimSpace(message.CutRunes(message.PlainLines(s), maxNote, "…"))
 }
 
 func line(s string, limit int) string {
@@ -116,7 +176,7 @@ func (h *Handler) carryOut(ctx context.Context, o order) (cases.Case, error) {
 		switch err := h.o.Store.Commit(ctx, ch); {
 		case err == nil:
 			h.metrics.commands.WithLabelValues(string(o.On)).Inc()
-			h.o.Log.Info("a person changed a case", "case", c.ID, "command", string(o.On), "by", o.By, "from", o.From, "state", string(c.State))
+			h.o.Log.Info("a person changed a case", "case", c.ID, "command", string(o.On), "by", o.By, "via", o.Via, "from", o.From, "state", string(c.State))
 			if len(ch.Actions) > 0 && h.o.Committed != nil {
 				h.o.Committed()
 			}
@@ -130,78 +190,91 @@ func (h *Handler) carryOut(ctx context.Context, o order) (cases.Case, error) {
 // decide is the change that a command makes: the transition, its line in the timeline, and what follows.
 func decide(story cases.Story, o order, rules policy.Rules) (cases.Change, cases.Case, error) {
 	c := story.Case
+	if !slices.Contains(possible(c.State), o.On) {
+		return cases.Change{}, c, &badRequest{http.StatusConflict, fmt.Sprintf("a case that is %s cannot %s: want one of %s", c.State, o.On, list(possible(c.State)))}
+	}
+	c.UpdatedAt = c.Next(o.At)
+	e := cases.Event{CaseID: c.ID, At: o.At, Actor: o.By, Origin: o.From, Via: o.Via, Note: o.Note}
+	f := &cases.Follow{Rules: rules, Now: o.At, NewID: func() string { return ulid.Make().String() }}
+	switch o.On {
+	case cases.Comment:
+		e.Kind = cases.Noted
+	case cases.Take, cases.Assign:
+		assign(&c, &e, f, o, story.Alerts)
+	default:
+		if err := move(&c, &e, f, o, story.Alerts); err != nil {
+			return cases.Change{}, c, err
+		}
+	}
+	return cases.Change{Cases: []cases.Case{c}, Events: []cases.Event{e}, Actions: f.Actions, Cancel: f.Cancel}, c, nil
+}
+
+// assign gives the case to somebody, and tells them when they can be told.
+func assign(c *cases.Case, e *cases.Event, f *cases.Follow, o order, members []cases.Alert) {
+	e.Kind, e.From, e.To = cases.Assigned, c.Owner, o.To
+	c.Owner = o.To
+	if p, ok := f.Rules.People[o.To]; ok && o.To != o.By && c.Open() {
+		f.Tell(*c, cases.Telling{
+			What: cases.WhatAssigned, Key: fmt.Sprint(c.Version), Channels: p.Channels, Members: members, Note: remark(o), For: []string{f.Rules.Called(o.To)},
+		})
+	}
+}
+
+// move makes a transition and plans what follows.
+func move(c *cases.Case, e *cases.Event, f *cases.Follow, o order, members []cases.Alert) error {
 	from := c.State
 	to, err := cases.NextState(from, o.On)
 	if err != nil {
-		return cases.Change{}, c, &badRequest{http.StatusConflict, err.Error() + ": want one of " + list(possible(from))}
+		return &badRequest{http.StatusConflict, err.Error()}
 	}
-	c.State, c.UpdatedAt = to, c.Next(o.At)
-	var ch cases.Change
+	c.State = to
+	e.Kind, e.From, e.To = cases.StateChanged, string(from), string(to)
 	switch o.On {
 	case cases.Acknowledge, cases.Start, cases.Wait:
-		if c.AckedAt.IsZero() {
-			c.AckedBy, c.AckedAt = o.By, o.At
+		first := c.AckedAt.IsZero()
+		if first || o.On == cases.Acknowledge || o.For > 0 {
+			f.Acknowledge(c, o.By, o.For)
+		}
+		if first {
+			f.Tell(*c, cases.Telling{
+				What: cases.WhatAcknowledged, Key: fmt.Sprint(c.Version), Channels: c.Audience(), Members: members, Note: remark(o),
+			})
 		}
 	case cases.Release:
 		if to == cases.New {
-			c.AckedBy, c.AckedAt, c.AckExpiry = "", time.Time{}, time.Time{}
+			f.Unacknowledge(c)
 		}
 	case cases.Resolve:
 		c.ResolvedAt = o.At
-		ch.Actions = resolved(c, story.Alerts, o, rules)
+		f.End(c, "resolved by "+o.By)
+		resolved(*c, members, o, f)
 	case cases.Close:
 		c.ClosedAt = o.At
-		ch.Cancel = append(ch.Cancel, cases.CancelActions{CaseID: c.ID, Kinds: []cases.Kind{cases.AutoClose}, At: o.At, Reason: "closed by hand"})
+		f.Cancel = append(f.Cancel, cases.CancelActions{CaseID: c.ID, Kinds: []cases.Kind{cases.AutoClose}, At: o.At, Reason: "closed by hand"})
 	case cases.Reopen:
 		c.Epoch++
 		c.ResolvedAt, c.ClosedAt, c.AckedAt, c.AckExpiry, c.AckedBy = time.Time{}, time.Time{}, time.Time{}, time.Time{}, ""
 		c.StartedAt = o.At
-		ch.Cancel = append(ch.Cancel, cases.CancelActions{CaseID: c.ID, Kinds: []cases.Kind{cases.AutoClose}, At: o.At, Reason: "reopened by hand"})
+		f.Cancel = append(f.Cancel, cases.CancelActions{CaseID: c.ID, Kinds: []cases.Kind{cases.AutoClose}, At: o.At, Reason: "reopened by hand"})
+		f.Begin(c)
 	}
-	ch.Cases = []cases.Case{c}
-	ch.Events = []cases.Event{{
-		CaseID: c.ID, At: o.At, Kind: cases.StateChanged, Actor: o.By, Origin: o.From, From: string(from), To: string(to), Note: o.Note,
-	}}
-	return ch, c, nil
+	return nil
+}
+
+// remark is what a message says about a command.
+func remark(o order) string {
+	if o.Note != "" {
+		return o.By + ": " + o.Note
+	}
+	return o.By + ": " + string(o.On)
 }
 
 // resolved are the actions that follow a resolution: the message to the channels that heard of the case, and its closing later. The keys
 // are those of the chain (stage.Plan), so that a resolution by alerts at the same time is not told twice.
-func resolved(c cases.Case, members []cases.Alert, o order, rules policy.Rules) []cases.Action {
-	n := cases.Notice{What: cases.WhatResolved, At: o.At, Case: c, Note: o.By + ": " + string(cases.Resolve)}
-	if o.Note != "" {
-		n.Note = o.By + ": " + o.Note
-	}
-	n.Alerts, n.More = notable(members)
-	payload, err := json.Marshal(n)
-	if err != nil {
-		panic(fmt.Sprintf("api: a notice has no JSON form: %v", err)) // it is made of texts, numbers and times
-	}
-	var out []cases.Action
-	add := func(key string, kind cases.Kind, channel string, due time.Time, payload json.RawMessage) {
-		planned := due // the order within the lane
-		if planned.Before(c.UpdatedAt) {
-			planned = c.UpdatedAt
-		}
-		out = append(out, cases.Action{
-			ID: ulid.Make().String(), Key: fmt.Sprintf("%s/%d/%s", c.ID, c.Epoch, key), CaseID: c.ID, Kind: kind, Channel: channel, Lane: channel + "/" + c.ID,
-			Epoch: c.Epoch, Payload: payload, State: cases.Due, Planned: planned, Due: due, CreatedAt: o.At, UpdatedAt: o.At,
-		})
-	}
-	for _, channel := range c.Channels {
-		add(string(cases.WhatResolved)+"/"+channel, cases.Notify, channel, o.At, payload)
-	}
-	add("close", cases.AutoClose, cases.InternalChannel, o.At.Add(time.Duration(rules.CloseAfter)), nil)
-	return out
-}
-
-func notable(members []cases.Alert) (shown []alert.Alert, more int) {
-	for _, m := range members {
-		if len(shown) == cases.MaxNoticeAlerts {
-			more++
-			continue
-		}
-		shown = append(shown, m.Last)
-	}
-	return shown, more
+func resolved(c cases.Case, members []cases.Alert, o order, f *cases.Follow) {
+	f.Tell(c, cases.Telling{What: cases.WhatResolved, Channels: c.Audience(), Members: members, Note: remark(o)})
+	f.Add(c, cases.Action{
+		Key: fmt.Sprintf("%s/%d/close", c.ID, c.Epoch), Kind: cases.AutoClose, Channel: cases.InternalChannel,
+		Planned: o.At.Add(time.Duration(f.Rules.CloseAfter)),
+	})
 }

@@ -270,6 +270,11 @@ type storyView struct {
 	Names    map[string]string // of alerts, by identity
 }
 
+// onePress are the possible commands that need nothing but a button.
+func onePress(s cases.State) []cases.Trigger {
+	return slices.DeleteFunc(possible(s), func(on cases.Trigger) bool { return on == cases.Assign })
+}
+
 // messageView is one message with its tries.
 type messageView struct {
 	cases.Action
@@ -284,7 +289,7 @@ func (h *Handler) pageCase(w http.ResponseWriter, r *http.Request) {
 		h.pageTrouble(w, r, err)
 		return
 	}
-	view := storyView{Story: s, Sent: sentOn(s.Actions), Commands: possible(s.Case.State), Names: map[string]string{}}
+	view := storyView{Story: s, Sent: sentOn(s.Actions), Commands: onePress(s.Case.State), Names: map[string]string{}}
 	for _, a := range s.Alerts {
 		view.Names[a.Identity.String()] = a.Last.Name()
 	}

@@ -134,7 +134,7 @@ func TestEverythingHasAText(t *testing.T) {
 	}
 	for _, k := range []cases.EventKind{
 		cases.Opened, cases.Fired, cases.AlertEnded, cases.Believed, cases.Graded, cases.StateChanged, cases.Planned, cases.Sent, cases.SendFailed,
-		cases.SendUnknown, cases.GaveUp, cases.Cancelled, cases.Noted, cases.Assigned,
+		cases.SendUnknown, cases.GaveUp, cases.Cancelled, cases.Noted, cases.Assigned, cases.Escalated, cases.SLAWarned, cases.SLABreached, cases.Overridden,
 	} {
 		keys = append(keys, "event."+string(k))
 	}
@@ -221,12 +221,12 @@ func TestCommands(t *testing.T) {
 		want    cases.State
 		actions []string
 	}{
-		{cases.Acknowledge, cases.Triage, nil},
-		{cases.Release, cases.New, nil},
-		{cases.Start, cases.InProgress, nil},
+		{cases.Acknowledge, cases.Triage, []string{"C1/1/expire/1795177800000000", "C1/1/acknowledged/3/ops"}},
+		{cases.Release, cases.New, []string{"C1/1/escalate/4/0.0"}},
+		{cases.Start, cases.InProgress, []string{"C1/1/expire/1795177800000000", "C1/1/acknowledged/3/ops"}},
 		{cases.Wait, cases.Pending, nil},
 		{cases.Resolve, cases.Resolved, []string{"C1/1/resolved/ops", "C1/1/close"}},
-		{cases.Reopen, cases.New, nil},
+		{cases.Reopen, cases.New, []string{"C1/2/escalate/4/0.0", "C1/2/sla/1795179600000000/1795178700000000"}},
 		{cases.Resolve, cases.Resolved, []string{"C1/2/resolved/ops", "C1/2/close"}},
 		{cases.Close, cases.Closed, nil},
 	}
@@ -261,9 +261,9 @@ func TestCommands(t *testing.T) {
 		code             int
 		want             string
 	}{
-		{"/api/v1/cases/C1/acknowledge", "", "", 409, "a case that is closed cannot acknowledge: want one of reopen"},
+		{"/api/v1/cases/C1/acknowledge", "", "", 409, "a case that is closed cannot acknowledge: want one of reopen, note"},
 		{"/api/v1/cases/none/acknowledge", "", "", 404, "there is nothing of that ID"},
-		{"/api/v1/cases/C1/explode", "", "", 404, `unknown command "explode": want one of acknowledge, start, wait, release, resolve, close, reopen`},
+		{"/api/v1/cases/C1/explode", "", "", 404, `unknown command "explode": want one of acknowledge, start, wait, release, resolve, close, reopen, take, assign, note`},
 		{"/api/v1/cases/C1/expire", "", "", 404, `unknown command "expire"`},
 		{"/api/v1/cases/C1/reopen", "application/json", `{"who": "x"}`, 400, "want a JSON object like"},
 		{"/api/v1/cases/C1/reopen", "text/xml", "<x/>", 400, `Content-Type "text/xml": want application/json or application/x-www-form-urlencoded`},

@@ -125,10 +125,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 // wire makes the parts from the inside out: executor, chain, API, listener.
 func (a *App) wire() error {
 	o := a.o
+	counts := action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...)
+	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
+	handlers := later.Handlers()
+	handlers[cases.AutoClose] = action.Close{Cases: a.store, Now: o.Now}
 	options := action.Options{
 		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
-		Handlers: map[cases.Kind]action.Handler{cases.AutoClose: action.Close{Cases: a.store, Now: o.Now}},
-		Now:      o.Now, Log: o.Log, Metrics: action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...),
+		Handlers: handlers, Now: o.Now, Log: o.Log, Metrics: counts,
 	}
 	if o.Executor != nil {
 		o.Executor(&options)

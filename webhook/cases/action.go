@@ -10,8 +10,11 @@ type Kind string
 
 // The kinds of actions that exist now.
 const (
-	Notify    Kind = "notify" // send the Notice in Payload to Channel
-	AutoClose Kind = "close"  // close the case if it is still resolved in the same epoch
+	Notify    Kind = "notify"   // send the Notice in Payload to Channel
+	AutoClose Kind = "close"    // close the case if it is still resolved in the same epoch
+	Escalate  Kind = "escalate" // carry out a step of the ladder if the case is still not acknowledged
+	ExpireAck Kind = "expire"   // end the acknowledgement if it is still the same one
+	CheckSLA  Kind = "sla"      // warn that the case is soon, or now, over its time
 )
 
 // Action is something that shall happen once at or after Due. It is run at
@@ -29,6 +32,8 @@ type Action struct {
 	Lane    string          `json:"lane"`
 	Epoch   int             `json:"epoch"` // of the case, when it was planned
 	Payload json.RawMessage `json:"payload,omitempty"`
+	// While is what must hold of the case for this to be run; see Condition.
+	While Condition `json:"while,omitempty"`
 
 	State   ActionState `json:"state"`
 	Outcome Outcome     `json:"outcome,omitempty"`

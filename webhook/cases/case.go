@@ -56,6 +56,9 @@ type Case struct {
 	AckedAt   time.Time `json:"ackedAt,omitzero"`
 	AckExpiry time.Time `json:"ackExpiry,omitzero"` // zero: the acknowledgement does not expire
 
+	Ladder Ladder   `json:"ladder,omitzero"` // how far the escalation has come
+	SLA    Deadline `json:"sla,omitzero"`    // in which time it is to be solved
+
 	// Version counts stored changes. In a Change it is the version that the
 	// decision was based on, 0 for a new case; a store adds one.
 	Version int64 `json:"version"`

@@ -31,20 +31,24 @@ type Change struct {
 	// Actions are added; one whose Key exists already is left out silently.
 	Actions []Action
 	Cancel  []CancelActions
+	// Beats are signs of life of watchdogs; only newer times than the stored ones
+	// are taken.
+	Beats []Heartbeat
 }
 
 // Empty reports whether the change writes nothing.
 func (c Change) Empty() bool {
 	return c.Delivery == nil && len(c.Observations) == 0 && len(c.Alerts) == 0 && len(c.Cases) == 0 &&
-		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0
+		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0 && len(c.Beats) == 0
 }
 
 // CancelActions calls off what waits: the actions of the case of these kinds
-// (all when empty) that are due, retry or unknown become done, cancelled.
-// Actions of the same Change are not touched.
+// (all when empty) and conditions (any when empty) that are due, retry or
+// unknown become done, cancelled. Actions of the same Change are not touched.
 type CancelActions struct {
 	CaseID string
 	Kinds  []Kind
+	While  []Condition
 	At     time.Time
 	Reason string // one sentence
 }

@@ -21,6 +21,10 @@ const (
 	Cancelled    EventKind = "cancelled"    // an action was called off
 	Noted        EventKind = "note"         // a person wrote something
 	Assigned     EventKind = "assigned"     // the owner changed
+	Escalated    EventKind = "escalated"    // a step of the ladder was carried out
+	SLAWarned    EventKind = "sla_warned"   // most of the time to solve it is over
+	SLABreached  EventKind = "sla_breached" // the time to solve it is over
+	Overridden   EventKind = "overridden"   // somebody was put on call, or no longer; of no case
 )
 
 // Event is one line of a case's timeline; it is never changed. Text in it may
@@ -34,6 +38,7 @@ type Event struct {
 	// login; Origin is where a person's request came from.
 	Actor      string `json:"actor"`
 	Origin     string `json:"origin,omitempty"`
+	Via        string `json:"via,omitempty"`      // by what way: see Via
 	From       string `json:"from,omitempty"`     // previous state or owner
 	To         string `json:"to,omitempty"`       // new state or owner
 	Channel    string `json:"channel,omitempty"`  // for messages
@@ -42,6 +47,16 @@ type Event struct {
 	Alert      string `json:"alert,omitempty"` // identity of the alert that caused it
 	Note       string `json:"note,omitempty"`  // one sentence
 }
+
+// The ways by which a person acts; what the service does by itself has none.
+const (
+	ViaPage      = "page"
+	ViaAPI       = "api"
+	ViaSlack     = "slack"
+	ViaPagerDuty = "pagerduty"
+	ViaGrafana   = "grafana"
+	ViaLink      = "link"
+)
 
 // System is the Actor of what the service does by itself.
 const System = "system"

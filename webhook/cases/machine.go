@@ -20,7 +20,7 @@ type Trigger string
 
 // The triggers of case transitions.
 const (
-	Acknowledge Trigger = "acknowledge" // a person has seen it
+	Acknowledge Trigger = "acknowledge" // a person has seen it, or sees it again: the acknowledgement begins anew
 	Start       Trigger = "start"       // a person works on it
 	Wait        Trigger = "wait"        // a person waits for something
 	Release     Trigger = "release"     // a person hands it back
@@ -28,6 +28,13 @@ const (
 	Resolve     Trigger = "resolve"     // the last alert is over, or a person says so
 	Reopen      Trigger = "reopen"      // it fires again, or a person says so
 	Close       Trigger = "close"       // time, or a person
+)
+
+// What people do to a case without moving it from its state.
+const (
+	Assign  Trigger = "assign" // give it to somebody
+	Take    Trigger = "take"   // assign it to oneself
+	Comment Trigger = "note"   // write something into the timeline
 )
 
 // CaseTransition is one row of the case table.
@@ -45,16 +52,21 @@ func CaseTable() []CaseTransition {
 		{New, Start, InProgress},
 		{New, Wait, Pending},
 		{New, Resolve, Resolved},
+		{Triage, Acknowledge, Triage},
 		{Triage, Start, InProgress},
 		{Triage, Wait, Pending},
 		{Triage, Release, New},
 		{Triage, Expire, New},
 		{Triage, Resolve, Resolved},
+		{InProgress, Acknowledge, InProgress},
 		{InProgress, Wait, Pending},
 		{InProgress, Release, Triage},
+		{InProgress, Expire, New},
 		{InProgress, Resolve, Resolved},
+		{Pending, Acknowledge, Pending},
 		{Pending, Start, InProgress},
 		{Pending, Release, Triage},
+		{Pending, Expire, New},
 		{Pending, Resolve, Resolved},
 		{Resolved, Reopen, New},
 		{Resolved, Close, Closed},

@@ -13,9 +13,15 @@ type What string
 
 // The occasions of a notice.
 const (
-	WhatOpened   What = "opened"
-	WhatReopened What = "reopened"
-	WhatResolved What = "resolved"
+	WhatOpened       What = "opened"
+	WhatReopened     What = "reopened"
+	WhatResolved     What = "resolved"
+	WhatAcknowledged What = "acknowledged" // a person has taken it on
+	WhatAssigned     What = "assigned"     // it has another owner
+	WhatEscalated    What = "escalated"    // nobody has acknowledged it so far
+	WhatExpired      What = "expired"      // the acknowledgement ran out
+	WhatSLAWarning   What = "sla_warning"  // most of the time to solve it is over
+	WhatSLABreached  What = "sla_breached" // the time to solve it is over
 )
 
 // MaxNoticeAlerts bounds the alerts within one notice; More counts the others.
@@ -30,6 +36,7 @@ type Notice struct {
 	Alerts []alert.Alert `json:"alerts"` // those that caused it, at most MaxNoticeAlerts
 	More   int           `json:"more,omitempty"`
 	Note   string        `json:"note,omitempty"` // e.g. that a resolution was not believed
+	For    []string      `json:"for,omitempty"`  // whom it is meant for, where that is not everybody on the channel
 }
 
 // Message is what a channel is asked to send.

@@ -28,7 +28,7 @@ func leaves(v reflect.Value, path string) map[string]string {
 	return out
 }
 
-var row = regexp.MustCompile("(?m)^\\| `([a-z0-9_.]+)` \\| (.*?) \\| ")
+var row = regexp.MustCompile("(?m)^\\| `([a-zA-Z0-9_.]+)` \\| (.*?) \\| ")
 
 // rows reads the tables of fields and defaults of a part of the manual.
 func rows(text string) map[string]string {

@@ -20,6 +20,13 @@ type Rules struct {
 	// CloseAfter is how long a resolved case waits before it is closed; an alert
 	// that fires again within that time reopens its case.
 	CloseAfter Duration `json:"close_after" yaml:"close_after"`
+	// Escalation is what happens while nobody acknowledges; SLA in which time
+	// cases are to be solved.
+	Escalation Escalation `json:"escalation" yaml:"escalation"`
+	SLA        SLA        `json:"sla" yaml:"sla"`
+	// People and Schedules are whom steps of ladders may name.
+	People    map[string]Person   `json:"people,omitempty" yaml:"people"`
+	Schedules map[string]Schedule `json:"schedules,omitempty" yaml:"schedules"`
 }
 
 // GradeRule gives alerts that match all Match the grade Grade.
@@ -48,6 +55,8 @@ func DefaultRules(channels ...string) Rules {
 		Routes:     []Route{{Name: "default", Channels: channels}},
 		Retry:      DefaultRetry(),
 		CloseAfter: Duration(24 * time.Hour),
+		Escalation: DefaultEscalation(),
+		SLA:        DefaultSLA(),
 	}
 }
 

@@ -29,7 +29,16 @@ func (r Rules) Validate(channels []string) error {
 	if r.CloseAfter <= 0 {
 		return fmt.Errorf("close_after: %q: want a duration above 0", r.CloseAfter)
 	}
-	return nil
+	if err := r.validPeople(known); err != nil {
+		return err
+	}
+	if err := r.validSchedules(); err != nil {
+		return err
+	}
+	if err := r.validEscalation(known); err != nil {
+		return err
+	}
+	return r.SLA.validate()
 }
 
 func validRoutes(routes []Route, known []string) error {

@@ -134,6 +134,14 @@ func (d *draft) action(c cases.Case, a cases.Action) {
 	d.ev.Change.Actions = append(d.ev.Change.Actions, a)
 }
 
+// follow adds what follows from a change of a case to the draft.
+func (d *draft) follow(then func(*cases.Follow)) {
+	f := cases.Follow{Rules: d.rules, Now: d.ev.Now, NewID: d.newID}
+	then(&f)
+	d.ev.Change.Actions = append(d.ev.Change.Actions, f.Actions...)
+	d.ev.Change.Cancel = append(d.ev.Change.Cancel, f.Cancel...)
+}
+
 // finish writes what only the end of the delivery knows: the rows, the messages
 // and one observation per alert.
 func (d *draft) finish() error {
@@ -166,7 +174,7 @@ func (d *draft) notify(t telling) error {
 	if err != nil {
 		return fmt.Errorf("writing a notice: %w", err)
 	}
-	for _, channel := range c.Channels {
+	for _, channel := range c.Audience() {
 		d.action(c, cases.Action{
 			Key:  fmt.Sprintf("%s/%d/%s/%s", c.ID, c.Epoch, t.what, channel),
 			Kind: cases.Notify, Channel: channel, Planned: d.ev.Now, Payload: payload,

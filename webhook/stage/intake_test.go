@@ -44,7 +44,7 @@ func oneFiring() alert.Delivery {
 func scriptedIntake(s *scripted, reg prometheus.Registerer, woken *int) *stage.Intake {
 	m := stage.NewMetrics(reg)
 	return stage.NewIntake(stage.IntakeOptions{
-		Chain: stage.Chain{stage.Normalise{}, stage.Dedup{Store: s, Metrics: m}, stage.Plan{Rules: func() policy.Rules { return policy.DefaultRules("log") }}},
+		Chain: stage.Chain{stage.Normalise{}, stage.Dedup{Store: s, Metrics: m}, stage.Plan{Rules: func() policy.Rules { return plain("log") }}},
 		Store: s, Metrics: m, Committed: func() { *woken++ },
 	})
 }
@@ -175,7 +175,7 @@ func TestStagesArePure(t *testing.T) {
 	deliver(t, in, 0, firing("a", 0))
 	ev := stage.Event{Delivery: oneFiring(), Now: at(5)}
 	ev.Delivery.Message.Alerts = append(ev.Delivery.Message.Alerts, resolved("a", 0, 4), firing("b", 1))
-	chain := stage.Chain{stage.Normalise{}, stage.Dedup{Store: m}, stage.Plan{Rules: func() policy.Rules { return policy.DefaultRules("log") }, NewID: func() string { return "id" }}}
+	chain := stage.Chain{stage.Normalise{}, stage.Dedup{Store: m}, stage.Plan{Rules: func() policy.Rules { return plain("log") }, NewID: func() string { return "id" }}}
 	before := fmt.Sprintf("%+v %+v", ev, m.prior)
 	one, err := chain.Exec(context.Background(), ev)
 	if err != nil {

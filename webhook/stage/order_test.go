@@ -128,7 +128,7 @@ func receiver(db *store.DB, truth stage.Authority) *stage.Intake {
 		Chain: stage.Chain{
 			stage.Normalise{},
 			stage.Dedup{Store: db, Authority: truth},
-			stage.Plan{Rules: func() policy.Rules { return policy.DefaultRules("slack") }},
+			stage.Plan{Rules: func() policy.Rules { return plain("slack") }},
 		},
 		Store: db,
 	})

@@ -74,6 +74,7 @@ func (d *draft) fired(v *Verdict) error {
 	switch {
 	case !ok:
 		c = d.open(v, cases.New)
+		d.follow(func(f *cases.Follow) { f.Begin(&c) })
 		d.count("opened")
 		d.event(c, cases.Event{Kind: cases.Opened, To: string(c.State), Note: string(c.GradeReason)}, v)
 		what = cases.WhatOpened
@@ -85,6 +86,7 @@ func (d *draft) fired(v *Verdict) error {
 			return err
 		}
 		c = d.assess(c, v)
+		d.follow(func(f *cases.Follow) { f.Begin(&c) })
 		d.count("reopened")
 		d.cancel(c.ID, "the case was reopened", cases.AutoClose)
 		what = cases.WhatReopened
@@ -130,6 +132,7 @@ func (d *draft) ended(v *Verdict) error {
 		if err := d.move(&c, cases.Resolve, v); err != nil {
 			return err
 		}
+		d.follow(func(f *cases.Follow) { f.End(&c, "resolved") })
 		d.count("resolved")
 		d.tell(c, cases.WhatResolved, v)
 		d.closeLater(c)

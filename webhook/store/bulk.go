@@ -29,7 +29,7 @@ func upsert(name, key, columns string) table {
 		strings.Join(set, ", ")+" WHERE "+name+".version = excluded.version - 1")
 }
 
-// maxRows bounds one statement: 64 rows of at most 23 columns stay far below
+// maxRows bounds one statement: 64 rows of at most 30 columns stay far below
 // what either database takes.
 const maxRows = 64
 

@@ -31,6 +31,7 @@ type parcel struct {
 	delivery, body                           [][]any
 	alerts, cases, events, actions, observed [][]any
 	cancel                                   []cases.CancelActions
+	beats                                    []cases.Heartbeat
 }
 
 func pack(ch cases.Change) (parcel, error) {
@@ -60,7 +61,7 @@ func pack(ch cases.Change) (parcel, error) {
 	for _, o := range ch.Observations {
 		p.observed = append(p.observed, observationRow(o))
 	}
-	p.cancel = ch.Cancel
+	p.cancel, p.beats = ch.Cancel, ch.Beats
 	return p, errors.Join(errs...)
 }
 
@@ -93,6 +94,11 @@ func (p parcel) apply(ctx context.Context, t tx) error {
 			return fmt.Errorf("cancelling actions: %w", err)
 		}
 	}
+	for _, b := range p.beats {
+		if err := beat(ctx, t, b, latest); err != nil {
+			return fmt.Errorf("writing a sign of life: %w", err)
+		}
+	}
 	for _, v := range []struct {
 		t    table
 		rows [][]any
@@ -113,6 +119,12 @@ func cancelActions(ctx context.Context, t tx, c cases.CancelActions) error {
 		query += " AND kind IN (" + marks(len(c.Kinds)) + ")"
 		for _, k := range c.Kinds {
 			args = append(args, text(k))
+		}
+	}
+	if len(c.While) > 0 {
+		query += " AND only_while IN (" + marks(len(c.While)) + ")"
+		for _, w := range c.While {
+			args = append(args, text(w))
 		}
 	}
 	rows, err := t.query(ctx, query+" RETURNING id, channel", args...)

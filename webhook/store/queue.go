@@ -52,6 +52,9 @@ func (db *DB) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, 
 		if out, err = db.pick(ctx, t, r); err != nil || len(out) == 0 {
 			return err
 		}
+		if out, err = callOff(ctx, t, r.Now, out); err != nil {
+			return err
+		}
 		return db.hold(ctx, t, r, out)
 	})
 	if err != nil {

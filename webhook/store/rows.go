@@ -14,10 +14,10 @@ const (
 	alertColumns = "case_id status last last_fired ended_from last_ended disbelieved first_seen last_seen version"
 	caseKey      = "id"
 	caseColumns  = "key cluster title labels state grade grade_reason channels routes epoch firing total " +
-		"started_at opened_at updated_at resolved_at closed_at owner acked_by acked_at ack_expiry version"
+		"started_at opened_at updated_at resolved_at closed_at owner acked_by acked_at ack_expiry ladder sla version"
 	actionColumns = "id key case_id kind channel lane epoch payload state outcome planned due attempts " +
-		"created_at updated_at last_error receipt holder lease_until"
-	eventColumns   = "case_id at kind actor origin from_state to_state channel action_id delivery_id alert note"
+		"created_at updated_at last_error receipt holder lease_until only_while"
+	eventColumns   = "case_id at kind actor origin from_state to_state channel action_id delivery_id alert note via"
 	attemptColumns = "action_id n case_id channel began ended result error receipt"
 	observeColumns = "delivery_id n cluster fingerprint status starts_at ends_at at decision reason note case_id"
 )
@@ -81,18 +81,26 @@ func caseRow(c cases.Case) ([]any, error) {
 		return nil, err
 	}
 	routes, err := structure(append([]string{}, c.Routes...))
+	if err != nil {
+		return nil, err
+	}
+	ladder, err := structure(c.Ladder)
+	if err != nil {
+		return nil, err
+	}
+	sla, err := structure(c.SLA)
 	return []any{
 		c.ID, text(c.Key), text(c.Cluster), text(c.Title), labels, text(c.State), int64(c.Grade), text(c.GradeReason), channels, routes,
 		int64(c.Epoch), int64(c.Firing), int64(c.Total), micros(c.StartedAt), micros(c.OpenedAt), micros(c.UpdatedAt), micros(c.ResolvedAt),
-		micros(c.ClosedAt), text(c.Owner), text(c.AckedBy), micros(c.AckedAt), micros(c.AckExpiry), c.Version + 1,
+		micros(c.ClosedAt), text(c.Owner), text(c.AckedBy), micros(c.AckedAt), micros(c.AckExpiry), ladder, sla, c.Version + 1,
 	}, err
 }
 
 func scanCase(scan func(...any) error) (c cases.Case, err error) {
-	var labels, channels, routes []byte
+	var labels, channels, routes, ladder, sla []byte
 	var started, opened, updated, resolved, closed, acked, expiry int64
 	err = scan(&c.ID, &c.Key, &c.Cluster, &c.Title, &labels, &c.State, &c.Grade, &c.GradeReason, &channels, &routes, &c.Epoch, &c.Firing,
-		&c.Total, &started, &opened, &updated, &resolved, &closed, &c.Owner, &c.AckedBy, &acked, &expiry, &c.Version)
+		&c.Total, &started, &opened, &updated, &resolved, &closed, &c.Owner, &c.AckedBy, &acked, &expiry, &ladder, &sla, &c.Version)
 	if err != nil {
 		return c, err
 	}
@@ -101,7 +109,7 @@ func scanCase(scan func(...any) error) (c cases.Case, err error) {
 	for _, f := range []struct {
 		from []byte
 		to   any
-	}{{labels, &c.Labels}, {channels, &c.Channels}, {routes, &c.Routes}} {
+	}{{labels, &c.Labels}, {channels, &c.Channels}, {routes, &c.Routes}, {ladder, &c.Ladder}, {sla, &c.SLA}} {
 		if err := json.Unmarshal(f.from, f.to); err != nil {
 			return c, fmt.Errorf("decoding case %s: %w", c.ID, err)
 		}
@@ -114,7 +122,7 @@ func actionRow(a cases.Action) ([]any, error) {
 	return []any{
 		a.ID, text(a.Key), a.CaseID, text(a.Kind), text(a.Channel), text(a.Lane), int64(a.Epoch), text(string(a.Payload)), text(a.State), text(a.Outcome),
 		micros(a.Planned), micros(a.Due), int64(a.Attempts), micros(a.CreatedAt), micros(a.UpdatedAt), text(a.LastError), receipt, a.Holder,
-		micros(a.LeaseUntil),
+		micros(a.LeaseUntil), text(a.While),
 	}, err
 }
 
@@ -122,7 +130,7 @@ func scanAction(scan func(...any) error) (a cases.Action, err error) {
 	var payload, receipt []byte
 	var planned, due, created, updated, lease int64
 	err = scan(&a.ID, &a.Key, &a.CaseID, &a.Kind, &a.Channel, &a.Lane, &a.Epoch, &payload, &a.State, &a.Outcome, &planned, &due, &a.Attempts,
-		&created, &updated, &a.LastError, &receipt, &a.Holder, &lease)
+		&created, &updated, &a.LastError, &receipt, &a.Holder, &lease, &a.While)
 	if err != nil {
 		return a, err
 	}
@@ -139,13 +147,13 @@ func scanAction(scan func(...any) error) (a cases.Action, err error) {
 func eventRow(e cases.Event) []any {
 	return []any{
 		e.CaseID, micros(e.At), text(e.Kind), text(e.Actor), text(e.Origin), text(e.From), text(e.To), text(e.Channel), e.ActionID, e.DeliveryID,
-		text(e.Alert), text(e.Note),
+		text(e.Alert), text(e.Note), text(e.Via),
 	}
 }
 
 func scanEvent(scan func(...any) error) (e cases.Event, err error) {
 	var at int64
-	err = scan(&e.ID, &e.CaseID, &at, &e.Kind, &e.Actor, &e.Origin, &e.From, &e.To, &e.Channel, &e.ActionID, &e.DeliveryID, &e.Alert, &e.Note)
+	err = scan(&e.ID, &e.CaseID, &at, &e.Kind, &e.Actor, &e.Origin, &e.From, &e.To, &e.Channel, &e.ActionID, &e.DeliveryID, &e.Alert, &e.Note, &e.Via)
 	e.At = moment(at)
 	return e, err
 }

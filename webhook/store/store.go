@@ -40,6 +40,7 @@ type Store interface {
 	NextDue(ctx context.Context, after time.Time) (time.Time, error)
 	// Claim marks due actions as running and hands them out, at most one per
 	// lane, in the order of Planned. Nobody else gets them before the lease ends.
+	// Those whose condition (Action.While) does not hold are called off instead.
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
 	// Extend prolongs the leases of these actions, as far as the holder still has
 	// them, and returns the IDs of those.
@@ -67,6 +68,20 @@ type Store interface {
 	Observations(ctx context.Context, id alert.Identity, limit int) ([]cases.Observation, error)
 	// Counts reads totals.
 	Counts(ctx context.Context) (cases.Counts, error)
+
+	// Overrides lists the on-call overrides that end after a moment, in the order
+	// in which they were given.
+	Overrides(ctx context.Context, after time.Time) ([]cases.Override, error)
+	// Override stores one with a line of the audit log.
+	Override(ctx context.Context, o cases.Override, e cases.Event) error
+	// EndOverride ends one now; cases.ErrNotFound when none of that ID lasts.
+	EndOverride(ctx context.Context, id string, now time.Time, e cases.Event) error
+	// Audit lists who changed what, newest first.
+	Audit(ctx context.Context, q cases.AuditQuery) ([]cases.Event, error)
+	// Heartbeats lists what is known of all watchdogs.
+	Heartbeats(ctx context.Context) ([]cases.Heartbeat, error)
+	// Silent notes since when a watchdog is silent, or that it no longer is.
+	Silent(ctx context.Context, h cases.Heartbeat) error
 
 	// Trim deletes what is older than asked, in small steps, and returns how
 	// many rows went.
