@@ -5,12 +5,10 @@ package nvml
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 )
-
-// invalid is what drivers leave in a 32-bit value that they do not know.
-const invalid = math.MaxUint32
 
 // gone reports whether the code means that the GPU fell off the bus or must be reset.
 func gone(ret nvml.Return) bool {
@@ -25,7 +23,7 @@ func (r *Reader) enumerate() nvml.Return {
 	}
 	r.devices = nil
 	for i := range count {
-		d := device{id: unknown(GPU{Index: i, Device: fmt.Sprintf("nvidia%d", i)})}
+		d := device{id: Identity{Index: i, Device: fmt.Sprintf("nvidia%d", i)}}
 		if h, ret := r.lib.DeviceGetHandleByIndex(i); ret == nvml.SUCCESS {
 			d.handle = h
 			r.identify(&d)
@@ -35,6 +33,13 @@ func (r *Reader) enumerate() nvml.Return {
 		}
 		r.devices = append(r.devices, d)
 	}
+	r.driver = ""
+	if r.symbols.has("nvmlSystemGetDriverVersion") {
+		if v, ret := r.lib.SystemGetDriverVersion(); ret == nvml.SUCCESS {
+			r.driver = v
+		}
+	}
+	r.watch()
 	return nvml.SUCCESS
 }
 
@@ -74,101 +79,112 @@ func text(b []uint8) string {
 	return string(b)
 }
 
-// ask returns the GPU with its values. What the GPU does not support, or tells in a form that cannot be true, stays NaN.
-func (r *Reader) ask(d device) GPU {
-	g := d.id
+// ask returns the GPU with its values, and after it its MIG instances. What the GPU does not support, or tells in a form that cannot be true, stays
+// NaN.
+func (r *Reader) ask(d device) []GPU {
+	g := GPU{Identity: d.id, Values: Unknown()}
+	lost := []GPU{{Identity: d.id, Values: Unknown(), Lost: true, XIDs: r.xids.of(d.id.UUID)}}
 	if d.handle == nil {
-		g.Lost = true
-		return g
+		return lost
 	}
-	for _, read := range []func(nvml.Device, *GPU) nvml.Return{r.utilization, r.memory, r.temperature, r.power} {
-		if ret := read(d.handle, &g); gone(ret) {
-			g = unknown(g)
-			g.Lost = true
-			return g
+	if r.readFields(d.handle, &g.Values) {
+		return lost
+	}
+	for _, c := range calls {
+		if r.symbols.has(c.symbols...) && c.wanted(&g.Values) && gone(c.ask(d.handle, &g.Values)) {
+			return lost
 		}
 	}
-	return g
+	g.XIDs = r.xids.of(d.id.UUID)
+	processes := r.processes(d.handle)
+	if g.Values[MIGMode] != 1 {
+		g.Processes = flat(processes)
+		return []GPU{g}
+	}
+	return append([]GPU{g}, r.instances(d, processes)...)
 }
 
-func (r *Reader) utilization(h nvml.Device, g *GPU) nvml.Return {
-	if !r.symbols.has("nvmlDeviceGetUtilizationRates") {
-		return nvml.ERROR_FUNCTION_NOT_FOUND
+// instances returns the MIG instances of a GPU. Several compute instances share the memory of one GPU instance; the GPU instance is what is listed.
+func (r *Reader) instances(d device, processes map[string][]Process) []GPU {
+	if !r.symbols.has("nvmlDeviceGetMaxMigDeviceCount") || !r.symbols.has("nvmlDeviceGetMigDeviceHandleByIndex") || !r.symbols.has("nvmlDeviceGetGpuInstanceId") {
+		return nil
 	}
-	v, ret := h.GetUtilizationRates()
-	if ret == nvml.SUCCESS && v.Gpu <= 100 {
-		g.UtilizationPercent = float64(v.Gpu)
+	count, ret := d.handle.GetMaxMigDeviceCount()
+	if ret != nvml.SUCCESS {
+		return nil
 	}
-	return ret
+	var out []GPU
+	seen := map[string]bool{}
+	for i := range count {
+		h, ret := d.handle.GetMigDeviceHandleByIndex(i)
+		if ret != nvml.SUCCESS {
+			continue // the places between instances are empty
+		}
+		id, ret := h.GetGpuInstanceId()
+		if ret != nvml.SUCCESS || seen[fmt.Sprint(id)] {
+			continue
+		}
+		g := GPU{Identity: d.id, Values: Unknown()}
+		g.Instance = fmt.Sprint(id)
+		seen[g.Instance] = true
+		if r.symbols.has("nvmlDeviceGetName") {
+			if name, ret := h.GetName(); ret == nvml.SUCCESS { // "NVIDIA H200 MIG 1g.18gb"
+				_, g.Profile, _ = strings.Cut(name, " MIG ")
+			}
+		}
+		for _, c := range calls {
+			if c.instance && r.symbols.has(c.symbols...) && c.wanted(&g.Values) {
+				c.ask(h, &g.Values)
+			}
+		}
+		g.Processes = processes[g.Instance]
+		out = append(out, g)
+	}
+	return out
 }
 
-func (r *Reader) memory(h nvml.Device, g *GPU) nvml.Return {
-	if r.symbols.has("nvmlDeviceGetMemoryInfo_v2") {
-		v, ret := h.GetMemoryInfo_v2()
-		switch {
-		case ret == nvml.SUCCESS:
-			g.setMemory(v.Total, v.Used, v.Free)
-			return nvml.SUCCESS
-		case gone(ret):
-			return ret
+// processes returns the processes of a GPU by the GPU instance that they run in, "" for the whole GPU; nil where the driver does not tell.
+func (r *Reader) processes(h nvml.Device) map[string][]Process {
+	out := map[string][]Process{}
+	known := false
+	for _, kind := range []struct {
+		name     string
+		list     func() ([]nvml.ProcessInfo, nvml.Return)
+		graphics bool
+	}{{"nvmlDeviceGetComputeRunningProcesses", h.GetComputeRunningProcesses, false}, {"nvmlDeviceGetGraphicsRunningProcesses", h.GetGraphicsRunningProcesses, true}} {
+		if !r.symbols.has(kind.name+"_v3", kind.name+"_v2", kind.name) {
+			continue
+		}
+		list, ret := kind.list()
+		if ret != nvml.SUCCESS {
+			continue
+		}
+		known = true
+		for _, p := range list {
+			instance, memory := "", float64(p.UsedGpuMemory)
+			if p.GpuInstanceId != math.MaxUint32 {
+				instance = fmt.Sprint(p.GpuInstanceId)
+			}
+			if blank(memory) {
+				memory = math.NaN()
+			}
+			out[instance] = append(out[instance], Process{PID: int(p.Pid), Graphics: kind.graphics, Memory: memory})
 		}
 	}
-	if !r.symbols.has("nvmlDeviceGetMemoryInfo") {
-		return nvml.ERROR_FUNCTION_NOT_FOUND
+	if !known {
+		return nil
 	}
-	v, ret := h.GetMemoryInfo()
-	if ret == nvml.SUCCESS {
-		g.setMemory(v.Total, v.Used, v.Free)
-	}
-	return ret
+	return out
 }
 
-// setMemory takes sizes that can be true: a GPU has memory, and no more of it is used or free than there is.
-func (g *GPU) setMemory(total, used, free uint64) {
-	if total == 0 || total == math.MaxUint64 {
-		return
+// flat joins the processes of all instances: drivers without MIG leave the number of the instance at 0.
+func flat(m map[string][]Process) []Process {
+	if m == nil {
+		return nil
 	}
-	g.MemoryTotal = float64(total)
-	if used <= total {
-		g.MemoryUsed = float64(used)
+	out := []Process{}
+	for _, list := range m {
+		out = append(out, list...)
 	}
-	if free <= total {
-		g.MemoryFree = float64(free)
-	}
-}
-
-func (r *Reader) temperature(h nvml.Device, g *GPU) nvml.Return {
-	ret := nvml.ERROR_FUNCTION_NOT_FOUND
-	if r.symbols.has("nvmlDeviceGetTemperature") {
-		var v uint32
-		if v, ret = h.GetTemperature(nvml.TEMPERATURE_GPU); ret == nvml.SUCCESS {
-			g.setTemperature(int64(v))
-			return nvml.SUCCESS
-		}
-	}
-	if !gone(ret) && r.symbols.has("nvmlDeviceGetTemperatureV") { // the older one is deprecated and may go
-		var v nvml.Temperature
-		if v, ret = h.GetTemperatureV().V1(); ret == nvml.SUCCESS {
-			g.setTemperature(int64(v.Temperature))
-		}
-	}
-	return ret
-}
-
-// setTemperature takes what a chip can have; drivers leave 0xFFFFFFFF or 255 where they do not know.
-func (g *GPU) setTemperature(celsius int64) {
-	if celsius > -100 && celsius < 255 {
-		g.TemperatureCelsius = float64(celsius)
-	}
-}
-
-func (r *Reader) power(h nvml.Device, g *GPU) nvml.Return {
-	if !r.symbols.has("nvmlDeviceGetPowerUsage") {
-		return nvml.ERROR_FUNCTION_NOT_FOUND
-	}
-	v, ret := h.GetPowerUsage()
-	if ret == nvml.SUCCESS && v != invalid {
-		g.PowerWatts = float64(v) / 1000
-	}
-	return ret
+	return out
 }

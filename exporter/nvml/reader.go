@@ -28,16 +28,20 @@ type Reader struct {
 	lib     nvml.Interface // nil when not initialised
 	symbols symbols
 	devices []device
-	known   map[string]GPU // every GPU that was seen, by UUID, without values
-	failed  Snapshot       // what to answer until retry
-	retry   time.Time      // zero when there is nothing to wait for
-	lost    bool           // a GPU was lost at the last Read
+	driver  string              // its version
+	known   map[string]Identity // every GPU that was seen, by UUID
+	xids    tally
+	watcher *watcher  // nil when nothing waits for events
+	failed  Snapshot  // what to answer until retry
+	retry   time.Time // zero when there is nothing to wait for
+	lost    bool      // a GPU was lost at the last Read
+	empty   bool      // there was no GPU at the last Read
 }
 
 // device is a GPU as the library knows it. A nil handle means that it was lost before it could be asked.
 type device struct {
 	handle nvml.Device
-	id     GPU
+	id     Identity
 }
 
 // NewReader returns a Reader. It loads nothing before the first Read.
@@ -45,7 +49,7 @@ func NewReader(o Options) *Reader {
 	if o.Library == "" {
 		o.Library = defaultLibrary
 	}
-	return &Reader{library: o.Library, now: time.Now, known: map[string]GPU{}}
+	return &Reader{library: o.Library, now: time.Now, known: map[string]Identity{}, xids: tally{byGPU: map[string]*XIDs{}}}
 }
 
 // Close ends the use of the library.
@@ -54,7 +58,7 @@ func (r *Reader) Close() { r.shutdown() }
 // Read returns the GPUs as they are now. After a GPU was lost, the library is started anew from time to time; that is how one comes back that was
 // reset or replaced.
 func (r *Reader) Read() Snapshot {
-	if r.lib == nil || r.lost {
+	if r.lib == nil || r.lost || r.empty {
 		now := r.now()
 		if now.Before(r.retry) {
 			if r.lib == nil {
@@ -111,11 +115,13 @@ func (r *Reader) start(now time.Time) (Snapshot, bool) {
 	return Snapshot{}, true
 }
 
+// shutdown leaves the library loaded where a call into it hangs: it must not be taken away under a call.
 func (r *Reader) shutdown() {
-	if r.lib != nil {
+	stopped := r.unwatch()
+	if r.lib != nil && stopped {
 		_ = r.lib.Shutdown() // an error leaves the library loaded, which does no harm
 	}
-	r.lib, r.devices, r.lost = nil, nil, false
+	r.lib, r.devices, r.lost, r.empty = nil, nil, false, false
 }
 
 // explain turns a code of NVML into words.
@@ -131,9 +137,7 @@ func (r *Reader) missing(present []GPU) []GPU {
 	var out []GPU
 	for _, uuid := range slices.Sorted(maps.Keys(r.known)) {
 		if !slices.ContainsFunc(present, func(g GPU) bool { return g.UUID == uuid }) {
-			g := unknown(r.known[uuid])
-			g.Lost = true
-			out = append(out, g)
+			out = append(out, GPU{Identity: r.known[uuid], Values: Unknown(), Lost: true, XIDs: r.xids.of(uuid)})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b GPU) int { return a.Index - b.Index })
@@ -142,9 +146,9 @@ func (r *Reader) missing(present []GPU) []GPU {
 
 // values asks every GPU.
 func (r *Reader) values() Snapshot {
-	var s Snapshot
+	s := Snapshot{Driver: r.driver}
 	for _, d := range r.devices {
-		s.GPUs = append(s.GPUs, r.ask(d))
+		s.GPUs = append(s.GPUs, r.ask(d)...)
 	}
 	s.GPUs = append(s.GPUs, r.missing(s.GPUs)...)
 	var lost []string
@@ -161,8 +165,11 @@ func (r *Reader) values() Snapshot {
 		}
 	case len(s.GPUs) == 0:
 		s.State, s.Detail = NoDevice, "the driver has no GPU"
+		if !r.empty { // one that is added later may show up only at a fresh start
+			r.empty, r.retry = true, r.now().Add(retryLoad)
+		}
 	default:
-		s.State = OK
+		s.State, r.empty = OK, false
 	}
 	return s
 }

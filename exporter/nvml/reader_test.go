@@ -5,7 +5,6 @@ package nvml
 import (
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +47,7 @@ func (s *stub) starts(t *testing.T) (starts, ends int) {
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	return strings.Count(string(b), "init"), strings.Count(string(b), "shutdown")
+	return strings.Count(string(b), "init\n"), strings.Count(string(b), "shutdown\n")
 }
 
 func (s *stub) reader() *Reader {
@@ -60,7 +59,7 @@ func (s *stub) reader() *Reader {
 // twoGPUs is a healthy host.
 func twoGPUs(more ...string) []string {
 	return append(more,
-		"count 2",
+		"count 2", "driver 580.65.06",
 		"0.uuid GPU-aaaa", "0.name NVIDIA H200", "0.pci 00000000:07:00.0", "0.minor 0",
 		"0.util 37", "0.temp 51", "0.power 412345", "0.total 143771", "0.used 1024", "0.free 142000",
 		"1.uuid GPU-bbbb", "1.name NVIDIA H200", "1.pci 00000000:0A:00.0", "1.minor 3",
@@ -70,18 +69,40 @@ func twoGPUs(more ...string) []string {
 
 const mib = 1 << 20
 
+// known returns values of which those in m are known.
+func known(m map[Value]float64) Values {
+	v := Unknown()
+	for which, x := range m {
+		v[which] = x
+	}
+	return v
+}
+
+func noErrors() *XIDs { return &XIDs{Count: map[uint64]uint64{}} }
+
 func wantTwo() []GPU {
 	return []GPU{
 		{
-			Index: 0, UUID: "GPU-aaaa", PCIBusID: "00000000:07:00.0", Device: "nvidia0", Name: "NVIDIA H200",
-			UtilizationPercent: 37, TemperatureCelsius: 51, PowerWatts: 412.345, MemoryTotal: 143771 * mib, MemoryUsed: 1024 * mib, MemoryFree: 142000 * mib,
+			Identity: Identity{Index: 0, UUID: "GPU-aaaa", PCIBusID: "00000000:07:00.0", Device: "nvidia0", Name: "NVIDIA H200"},
+			Values: known(map[Value]float64{
+				Utilization: 37, MemoryUtilization: 0, Temperature: 51, Power: 412.345,
+				MemoryTotal: 143771 * mib, MemoryUsed: 1024 * mib, MemoryFree: 142000 * mib, MemoryReserved: 0,
+			}),
+			XIDs: noErrors(),
 		},
 		{
-			Index: 1, UUID: "GPU-bbbb", PCIBusID: "00000000:0A:00.0", Device: "nvidia3", Name: "NVIDIA H200",
-			UtilizationPercent: 0, TemperatureCelsius: 30, PowerWatts: 0, MemoryTotal: 143771 * mib, MemoryUsed: 0, MemoryFree: 143000 * mib,
+			Identity: Identity{Index: 1, UUID: "GPU-bbbb", PCIBusID: "00000000:0A:00.0", Device: "nvidia3", Name: "NVIDIA H200"},
+			Values: known(map[Value]float64{
+				Utilization: 0, MemoryUtilization: 0, Temperature: 30, Power: 0,
+				MemoryTotal: 143771 * mib, MemoryUsed: 0, MemoryFree: 143000 * mib, MemoryReserved: 0,
+			}),
+			XIDs: noErrors(),
 		},
 	}
 }
+
+// lose makes a GPU one that does not answer.
+func lose(g *GPU) { g.Values, g.Lost, g.Processes = Unknown(), true, nil }
 
 func expect(t *testing.T, got Snapshot, state State, gpus []GPU) {
 	t.Helper()
@@ -115,23 +136,26 @@ var scenarios = map[string]scenario{
 	"unknown values": {run: func(t *testing.T, s *stub) {
 		s.script(t, "count 1", "0.uuid GPU-aaaa", "0.util 4294967295", "0.temp 4294967295", "0.power 4294967295", "0.total 0", "0.used 0", "0.free 0")
 		got := s.reader().Read()
-		expect(t, got, OK, []GPU{unknown(GPU{UUID: "GPU-aaaa", Device: "nvidia0"})})
+		expect(t, got, OK, []GPU{{Identity: Identity{UUID: "GPU-aaaa", Device: "nvidia0"}, Values: known(map[Value]float64{MemoryUtilization: 0}), XIDs: noErrors()}})
 		s.script(t, "count 1", "0.uuid GPU-aaaa", "0.total 100", "0.used 200", "0.free 40", "0.temp 255", "0.util 101")
 		got = s.reader().Read()
-		want := unknown(GPU{UUID: "GPU-aaaa", Device: "nvidia0"})
-		want.MemoryTotal, want.MemoryFree = 100*mib, 40*mib
-		expect(t, got, OK, []GPU{want})
+		expect(t, got, OK, []GPU{{
+			Identity: Identity{UUID: "GPU-aaaa", Device: "nvidia0"}, XIDs: noErrors(),
+			Values: known(map[Value]float64{MemoryTotal: 100 * mib, MemoryFree: 40 * mib, MemoryReserved: 0, MemoryUtilization: 0}),
+		}})
 	}},
 
 	"old driver": {
-		without: []string{"MINOR", "PCI", "UTIL", "MEMORY_V2", "TEMPERATURE", "POWER", "ERROR_STRING"},
+		without: []string{"MINOR", "PCI", "UTIL", "MEMORY_V2", "TEMPERATURE", "POWER", "ERROR_STRING", "OLD"},
 		run: func(t *testing.T, s *stub) {
 			s.script(t, twoGPUs()...)
 			want := wantTwo()
 			for i := range want {
-				want[i].PCIBusID, want[i].Device = "", fmt.Sprintf("nvidia%d", i)
-				want[i].UtilizationPercent, want[i].PowerWatts = math.NaN(), math.NaN()
-				want[i].MemoryUsed = want[i].MemoryTotal - want[i].MemoryFree
+				want[i].PCIBusID, want[i].Device, want[i].XIDs = "", fmt.Sprintf("nvidia%d", i), nil
+				v := want[i].Values
+				want[i].Values = known(map[Value]float64{
+					Temperature: v[Temperature], MemoryTotal: v[MemoryTotal], MemoryFree: v[MemoryFree], MemoryUsed: v[MemoryTotal] - v[MemoryFree],
+				})
 			}
 			r := s.reader()
 			expect(t, r.Read(), OK, want)
@@ -158,6 +182,10 @@ var scenarios = map[string]scenario{
 		expect(t, r.Read(), NoDevice, nil)
 		s.script(t, twoGPUs()...)
 		expect(t, r.Read(), OK, wantTwo())
+		s.script(t, "count 0")
+		if got := r.Read(); got.State != Lost || len(got.GPUs) != 2 {
+			t.Errorf("both GPUs were pulled out: %+v", got)
+		}
 	}},
 
 	"driver not loaded": {run: func(t *testing.T, s *stub) {
@@ -183,8 +211,7 @@ var scenarios = map[string]scenario{
 		expect(t, r.Read(), OK, wantTwo())
 
 		half := wantTwo()
-		half[0] = unknown(half[0])
-		half[0].Lost = true
+		lose(&half[0])
 		s.script(t, twoGPUs("0.util !15")...)
 		got := r.Read()
 		expect(t, got, Lost, half)
@@ -217,8 +244,7 @@ var scenarios = map[string]scenario{
 		one[0] = "count 1"
 		s.script(t, one...)
 		want := wantTwo()
-		want[1] = unknown(want[1])
-		want[1].Lost = true
+		lose(&want[1])
 		expect(t, r.Read(), Lost, want)
 	}},
 
@@ -229,8 +255,7 @@ var scenarios = map[string]scenario{
 		r.Read()
 		lost := wantTwo()
 		for i := range lost {
-			lost[i] = unknown(lost[i])
-			lost[i].Lost = true
+			lose(&lost[i])
 		}
 		s.script(t, "count !1", "init !9")
 		expect(t, r.Read(), Lost, lost)
@@ -242,7 +267,7 @@ var scenarios = map[string]scenario{
 	"handle refused": {run: func(t *testing.T, s *stub) {
 		s.script(t, twoGPUs("0.handle !15")...)
 		want := wantTwo()
-		want[0] = unknown(GPU{Index: 0, Device: "nvidia0", Lost: true})
+		want[0] = GPU{Identity: Identity{Index: 0, Device: "nvidia0"}, Values: Unknown(), Lost: true}
 		expect(t, s.reader().Read(), Lost, want)
 	}},
 }
@@ -255,14 +280,16 @@ func TestScenarios(t *testing.T) {
 	if library := os.Getenv(childEnv); library != "" {
 		t.Skip("this is a child process")
 	}
-	for _, name := range slices.Sorted(maps.Keys(scenarios)) {
+	all := maps.Clone(scenarios)
+	maps.Copy(all, moreScenarios)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			library := buildStub(t, dir, scenarios[name].without)
+			library := buildStub(t, dir, all[name].without)
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.v")
 			cmd.Env = append(os.Environ(), childEnv+"="+library, "FORESHOCK_NVML_SCENARIO="+name,
-				"NVML_STUB_SCRIPT="+filepath.Join(dir, "script"), "NVML_STUB_LOG="+filepath.Join(dir, "log"))
+				"NVML_STUB_SCRIPT="+filepath.Join(dir, "script"), "NVML_STUB_LOG="+filepath.Join(dir, "log"), "NVML_STUB_EVENTS="+filepath.Join(dir, "events"))
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), "--- PASS: TestChild") {
 				t.Errorf("%v\n%s", err, out)
@@ -278,7 +305,9 @@ func TestChild(t *testing.T) {
 		t.Skip("runs only as a child of TestScenarios")
 	}
 	s := &stub{library: library, dir: filepath.Dir(library), clock: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	scenarios[os.Getenv("FORESHOCK_NVML_SCENARIO")].run(t, s)
+	all := maps.Clone(scenarios)
+	maps.Copy(all, moreScenarios)
+	all[os.Getenv("FORESHOCK_NVML_SCENARIO")].run(t, s)
 }
 
 // buildStub compiles the stand-in library. The C compiler is there whenever cgo is.
@@ -286,8 +315,16 @@ func buildStub(t *testing.T, dir string, without []string) string {
 	t.Helper()
 	library := filepath.Join(dir, "libnvidia-ml.so.1")
 	args := []string{"-shared", "-fPIC", "-o", library}
+	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml").Output()
+	if err != nil {
+		t.Fatalf("looking for the folder of nvml.h: %v", err)
+	}
+	args = append(args, "-I", filepath.Join(strings.TrimSpace(string(header)), "pkg", "nvml"), "-Wno-deprecated-declarations")
 	for _, w := range without {
-		args = append(args, "-DNO_"+w)
+		if w != "OLD" {
+			w = "NO_" + w
+		}
+		args = append(args, "-D"+w)
 	}
 	if out, err := exec.Command("gcc", append(args, "testdata/stub.c")...).CombinedOutput(); err != nil {
 		t.Fatalf("building the stand-in for libnvidia-ml.so.1 with gcc: %v\n%s", err, out)

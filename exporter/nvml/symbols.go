@@ -20,12 +20,20 @@ var needed = []string{
 	"nvmlDeviceGetHandleByIndex_v2 nvmlDeviceGetHandleByIndex",
 }
 
-// useful lists functions that are called only when the library has them.
-var useful = []string{
-	"nvmlErrorString", "nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMinorNumber",
-	"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo",
-	"nvmlDeviceGetUtilizationRates", "nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetMemoryInfo",
-	"nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV", "nvmlDeviceGetPowerUsage",
+// useful returns the functions that are called only when the library has them.
+func useful() []string {
+	out := []string{
+		"nvmlErrorString", "nvmlSystemGetDriverVersion", "nvmlDeviceGetUUID", "nvmlDeviceGetName", "nvmlDeviceGetMinorNumber",
+		"nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2", "nvmlDeviceGetPciInfo", "nvmlDeviceGetFieldValues",
+		"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2", "nvmlDeviceGetComputeRunningProcesses",
+		"nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2", "nvmlDeviceGetGraphicsRunningProcesses",
+		"nvmlDeviceGetMaxMigDeviceCount", "nvmlDeviceGetMigDeviceHandleByIndex", "nvmlDeviceGetGpuInstanceId",
+		"nvmlEventSetCreate", "nvmlEventSetFree", "nvmlEventSetWait_v2", "nvmlEventSetWait", "nvmlDeviceRegisterEvents",
+	}
+	for _, c := range calls {
+		out = append(out, c.symbols...)
+	}
+	return out
 }
 
 // has reports whether any of the functions is there.
@@ -55,7 +63,7 @@ func lookUp(library string) (found symbols, missing []string, err error) {
 			missing = append(missing, names[0])
 		}
 	}
-	for _, n := range useful {
+	for _, n := range useful() {
 		found[n] = l.Lookup(n) == nil
 	}
 	return found, missing, nil
