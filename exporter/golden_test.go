@@ -82,8 +82,13 @@ func fixtureHost(t *testing.T) *collector.Host {
 // gpuLibrary builds the stand-in for NVIDIA's library.
 func gpuLibrary(t *testing.T) string {
 	t.Helper()
+	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml").Output()
+	if err != nil {
+		t.Fatalf("looking for the folder of nvml.h: %v", err)
+	}
 	library := filepath.Join(t.TempDir(), "libnvidia-ml.so.1")
-	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-o", library, "nvml/testdata/stub.c").CombinedOutput(); err != nil {
+	args := []string{"-shared", "-fPIC", "-Wno-deprecated-declarations", "-I", filepath.Join(strings.TrimSpace(string(header)), "pkg", "nvml")}
+	if out, err := exec.Command("gcc", append(args, "-o", library, "nvml/testdata/stub.c")...).CombinedOutput(); err != nil {
 		t.Fatalf("building the stand-in for libnvidia-ml.so.1 with gcc: %v\n%s", err, out)
 	}
 	return library
@@ -102,6 +107,7 @@ func fixtureScrape(t *testing.T, more ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { set.Close() })
 	h, err := newHandler(o, set, log)
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +158,9 @@ func TestProcNetDev(t *testing.T) {
 var lintAllowed = []*regexp.Regexp{
 	regexp.MustCompile(`^node_memory_\w+ metric names should be written in 'snake_case' not 'camelCase'$`),
 	regexp.MustCompile(`^DCGM_FI_DEV_\w+ label names should be written in 'snake_case' not 'camelCase'$`),
+	regexp.MustCompile(`^DCGM_FI_DEV_\w+ counter metrics should have "_total" suffix$`),
+	regexp.MustCompile(`^DCGM_FI_DEV_\w+ metric name should not include type 'counter'$`),
+	regexp.MustCompile(`^DCGM_FI_DEV_\w+ metric names should not contain abbreviated units$`),
 }
 
 func TestLint(t *testing.T) {

@@ -61,6 +61,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
 		return 2
 	}
+	defer func() {
+		if err := set.Close(); err != nil {
+			log.Warn("A collector does not end", "err", err)
+		}
+	}()
 	handler, err := newHandler(o, set, log)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)

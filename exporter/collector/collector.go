@@ -51,6 +51,11 @@ type Opener interface {
 	Open(h *Host) error
 }
 
+// Closer is a Collector that keeps something running between its Updates and ends it here. It is not called while an Update runs.
+type Closer interface {
+	Close() error
+}
+
 // Describer is a Collector that lists the families it may send, for the documentation and the tests. Every collector of this package is one.
 type Describer interface {
 	Families() []*Family

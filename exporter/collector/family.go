@@ -72,6 +72,13 @@ func (f *Family) with(values ...string) series {
 	return s
 }
 
+// sparse is like with, and leaves out labels whose value is empty: to Prometheus both are the same, and a series with few of many labels is shorter.
+func (f *Family) sparse(values ...string) series {
+	s := f.with(values...)
+	s.pairs = slices.DeleteFunc(s.pairs, func(p *dto.LabelPair) bool { return p.GetValue() == "" })
+	return s
+}
+
 // send sends one value of the series.
 func (s series) send(ch chan<- prometheus.Metric, v float64) {
 	ch <- &sample{series: s, value: v}

@@ -1,10 +1,13 @@
 package collector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,83 +18,46 @@ import (
 
 func init() {
 	Collectors.Add(registry.Entry[Collector]{
-		Name: "nvml", Summary: "utilization, memory, temperature and power of each NVIDIA GPU",
-		Source: "NVML (libnvidia-ml.so.1); names of dcgm-exporter", New: func() Collector { return &gpus{} },
+		Name: "nvml", Summary: "utilization, memory, temperatures, power, clocks, links, errors and processes of each NVIDIA GPU and MIG instance",
+		Source: "NVML (libnvidia-ml.so.1); names of dcgm-exporter", New: func() Collector { return &gpus{MaxProcesses: 16} },
 	})
 }
 
-func dcgm(name, help string) *Family {
-	return gauge("DCGM_FI_DEV_"+name, help, "gpu", "UUID", "pci_bus_id", "device", "modelName", "Hostname")
-}
-
-func gpuGauge(name, help string) *Family {
-	return gauge("foreshock_gpu_"+name, help, "gpu", "uuid", "pci_bus_id", "device", "model")
-}
-
-// gpuValue is one value of a GPU under its two names: the one of dcgm-exporter in the units of DCGM, and one in base units. The value is divided by
-// the unit.
-type gpuValue struct {
-	dcgm, base         *Family
-	dcgmUnit, baseUnit float64
-	of                 func(nvml.GPU) float64
-}
-
-// mebibyte is the unit of memory in DCGM.
-const mebibyte = 1 << 20
-
-var gpuValues = [...]gpuValue{
-	{
-		dcgm("GPU_UTIL", "GPU utilization (in %)."), gpuGauge("utilization_ratio", "Share of time in which the GPU ran a kernel, 0 to 1."),
-		1, 100, func(g nvml.GPU) float64 { return g.UtilizationPercent },
-	},
-	{
-		dcgm("FB_TOTAL", "Total framebuffer memory (in MiB)."), gpuGauge("memory_total_bytes", "Memory of the GPU."),
-		mebibyte, 1, func(g nvml.GPU) float64 { return g.MemoryTotal },
-	},
-	{
-		dcgm("FB_USED", "Framebuffer memory used (in MiB)."), gpuGauge("memory_used_bytes", "Memory of the GPU in use, without what the driver reserves."),
-		mebibyte, 1, func(g nvml.GPU) float64 { return g.MemoryUsed },
-	},
-	{
-		dcgm("FB_FREE", "Framebuffer memory free (in MiB)."), gpuGauge("memory_free_bytes", "Memory of the GPU that is free."),
-		mebibyte, 1, func(g nvml.GPU) float64 { return g.MemoryFree },
-	},
-	{
-		dcgm("GPU_TEMP", "GPU temperature (in C)."), gpuGauge("temperature_celsius", "Temperature of the GPU."),
-		1, 1, func(g nvml.GPU) float64 { return g.TemperatureCelsius },
-	},
-	{
-		dcgm("POWER_USAGE", "Power draw (in W)."), gpuGauge("power_watts", "Power that the GPU draws."),
-		1, 1, func(g nvml.GPU) float64 { return g.PowerWatts },
-	},
-}
-
-var (
-	gpuState = gauge("foreshock_gpu_state", "State of the GPUs of this host: 1 for the state it is in, 0 for the others.", "state")
-	gpuUp    = gpuGauge("up", "Whether the GPU answers; 0 for one that did and does not any more.")
-)
-
 // gpus publishes the NVIDIA GPUs.
 type gpus struct {
-	Library  string `json:"library" help:"Path of libnvidia-ml.so.1; empty: where the dynamic linker finds it."`
-	Hostname string `json:"hostname" help:"Value of the label Hostname; empty: the node name of this host."`
+	Library      string `json:"library" help:"Path of libnvidia-ml.so.1; empty: where the dynamic linker finds it."`
+	Hostname     string `json:"hostname" help:"Value of the label Hostname; empty: the node name of this host."`
+	MaxProcesses int    `json:"max_processes" min:"0" max:"1000" help:"How many processes of each GPU, the largest first, are listed with their memory."`
 
-	reader interface{ Read() nvml.Snapshot }
-	uname  func() (Uname, error)
+	host   *Host
+	reader interface {
+		Read() nvml.Snapshot
+		Close()
+	}
 	states []series
-	known  map[nvml.GPU]*gpuSeries // by the identity, without values
+	known  map[nvml.Identity]*gpuSeries
+	comm   file
 }
 
+// gpuSeries are the series of one GPU that stay.
 type gpuSeries struct {
-	up         series
-	dcgm, base [len(gpuValues)]series
+	labels, dcgmLabels []string
+	up                 series
+	values             []valueSeries // as gpuValues
+	reasons            []series      // as nvml.ClockReasonBits
+	xids               map[uint64]series
+}
+
+type valueSeries struct {
+	dcgm []series
+	base series // of no family where there is none
 }
 
 // maxGPUs bounds the GPUs that are kept: more than this are no host's.
 const maxGPUs = 1024
 
 func (c *gpus) Open(h *Host) error {
-	c.uname, c.known = h.Uname, map[nvml.GPU]*gpuSeries{}
+	c.host, c.known = h, map[nvml.Identity]*gpuSeries{}
 	if c.reader == nil {
 		c.reader = nvml.NewReader(nvml.Options{Library: c.Library})
 	}
@@ -101,22 +67,31 @@ func (c *gpus) Open(h *Host) error {
 	return nil
 }
 
+// Close ends the wait for events and the use of the library.
+func (c *gpus) Close() error {
+	c.reader.Close()
+	return nil
+}
+
 func (c *gpus) Families() []*Family {
 	var out []*Family
 	for _, v := range gpuValues {
-		out = append(out, v.dcgm, v.base)
+		for _, f := range append(slices.Clone(v.dcgm), v.base) {
+			if f != nil && !slices.Contains(out, f) {
+				out = append(out, f)
+			}
+		}
 	}
-	return append(out, gpuUp, gpuState)
+	return append(out, gpuReason, gpuLastXID, gpuXIDs, gpuProcesses, gpuProcMemory, gpuOmitted, gpuUp, gpuDriver, gpuState)
 }
 
 func (c *gpus) Update(_ context.Context, ch chan<- prometheus.Metric) error {
 	snapshot := c.reader.Read()
 	for i, s := range nvml.States() {
-		v := 0.0
-		if s == snapshot.State {
-			v = 1
-		}
-		c.states[i].send(ch, v)
+		c.states[i].send(ch, truth(s == snapshot.State))
+	}
+	if snapshot.Driver != "" {
+		gpuDriver.send(ch, 1, snapshot.Driver)
 	}
 	for _, g := range snapshot.GPUs {
 		c.send(ch, g)
@@ -130,36 +105,158 @@ func (c *gpus) Update(_ context.Context, ch chan<- prometheus.Metric) error {
 	return nil
 }
 
-func (c *gpus) send(ch chan<- prometheus.Metric, g nvml.GPU) {
-	s := c.of(g)
-	up := 1.0
-	if g.Lost {
-		up = 0
+func truth(b bool) float64 {
+	if b {
+		return 1
 	}
-	s.up.send(ch, up)
+	return 0
+}
+
+func (c *gpus) send(ch chan<- prometheus.Metric, g nvml.GPU) {
+	s := c.of(g.Identity)
+	if g.Instance == "" {
+		s.up.send(ch, truth(!g.Lost))
+	}
 	for i, v := range gpuValues {
-		if x := v.of(g); !math.IsNaN(x) {
-			s.dcgm[i].send(ch, x/v.dcgmUnit)
-			s.base[i].send(ch, x/v.baseUnit)
+		x := g.Values[v.value]
+		if math.IsNaN(x) {
+			continue
 		}
+		for _, d := range s.values[i].dcgm {
+			d.send(ch, whole(x*v.times))
+		}
+		if v.base != nil {
+			s.values[i].base.send(ch, x*v.baseTimes)
+		}
+	}
+	if bits := g.Values[nvml.ClockReasons]; !math.IsNaN(bits) {
+		for i, r := range nvml.ClockReasonBits() {
+			s.reasons[i].send(ch, truth(uint64(bits)&r.Bit != 0))
+		}
+	}
+	if g.XIDs != nil {
+		s.sendXIDs(ch, *g.XIDs)
+	}
+	if g.Processes != nil {
+		c.sendProcesses(ch, s, g.Processes)
 	}
 }
 
+func (s *gpuSeries) sendXIDs(ch chan<- prometheus.Metric, x nvml.XIDs) {
+	gpuLastXID.sparse(s.dcgmLabels...).send(ch, float64(x.Last))
+	counts := maps.Clone(x.Count)
+	for _, xid := range commonXIDs {
+		if _, ok := counts[xid]; !ok {
+			counts[xid] = 0
+		}
+	}
+	for xid, n := range counts {
+		if _, ok := s.xids[xid]; !ok {
+			s.xids[xid] = gpuXIDs.sparse(s.with(strconv.FormatUint(xid, 10))...)
+		}
+		s.xids[xid].send(ch, float64(n))
+	}
+	gpuXIDs.sparse(s.with("other")...).send(ch, float64(x.Other))
+}
+
+func (c *gpus) sendProcesses(ch chan<- prometheus.Metric, s *gpuSeries, list []nvml.Process) {
+	list = merged(list)
+	count := map[string]int{"compute": 0, "graphics": 0}
+	for _, p := range list {
+		count[use(p)]++
+	}
+	for kind, n := range count {
+		gpuProcesses.sparse(s.with(kind)...).send(ch, float64(n))
+	}
+	listed := 0
+	for _, p := range list {
+		if listed >= c.MaxProcesses || math.IsNaN(p.Memory) {
+			break
+		}
+		name, err := c.comm.readOne(c.host.proc(strconv.Itoa(p.PID) + "/comm"))
+		if err != nil {
+			name = nil // it has ended, or is in another process name space
+		}
+		gpuProcMemory.sparse(s.with(use(p), strconv.Itoa(p.PID), string(name))...).send(ch, p.Memory)
+		listed++
+	}
+	gpuOmitted.sparse(s.labels...).send(ch, float64(len(list)-listed))
+}
+
+// merged returns each process once for each use, the largest first, those that tell no size last. A driver may list one several times.
+func merged(list []nvml.Process) []nvml.Process {
+	type key struct {
+		pid      int
+		graphics bool
+	}
+	at := map[key]int{}
+	var out []nvml.Process
+	for _, p := range list {
+		i, ok := at[key{p.PID, p.Graphics}]
+		switch {
+		case !ok:
+			at[key{p.PID, p.Graphics}] = len(out)
+			out = append(out, p)
+		case math.IsNaN(out[i].Memory):
+			out[i].Memory = p.Memory
+		case !math.IsNaN(p.Memory):
+			out[i].Memory += p.Memory
+		}
+	}
+	slices.SortFunc(out, func(a, b nvml.Process) int {
+		return cmp.Or(cmp.Compare(size(b), size(a)), cmp.Compare(a.PID, b.PID), cmp.Compare(use(a), use(b)))
+	})
+	return out
+}
+
+func use(p nvml.Process) string {
+	if p.Graphics {
+		return "graphics"
+	}
+	return "compute"
+}
+
+func size(p nvml.Process) float64 {
+	if math.IsNaN(p.Memory) {
+		return -1
+	}
+	return p.Memory
+}
+
+// with returns the labels of the GPU and more.
+func (s *gpuSeries) with(more ...string) []string { return append(slices.Clone(s.labels), more...) }
+
 // of returns the series of a GPU.
-func (c *gpus) of(g nvml.GPU) *gpuSeries {
-	id := nvml.GPU{Index: g.Index, UUID: g.UUID, PCIBusID: g.PCIBusID, Device: g.Device, Name: g.Name}
+func (c *gpus) of(id nvml.Identity) *gpuSeries {
 	if s, ok := c.known[id]; ok {
 		return s
 	}
 	host := c.Hostname
-	if u, err := c.uname(); host == "" && err == nil {
+	if u, err := c.host.Uname(); host == "" && err == nil {
 		host = u.Nodename
 	}
-	index := strconv.Itoa(g.Index)
-	s := &gpuSeries{up: gpuUp.with(index, g.UUID, g.PCIBusID, g.Device, g.Name)}
-	for i, v := range gpuValues {
-		s.dcgm[i] = v.dcgm.with(index, g.UUID, g.PCIBusID, g.Device, g.Name, host)
-		s.base[i] = v.base.with(index, g.UUID, g.PCIBusID, g.Device, g.Name)
+	index := strconv.Itoa(id.Index)
+	s := &gpuSeries{
+		labels:     []string{index, id.UUID, id.PCIBusID, id.Device, id.Name, id.Instance, id.Profile},
+		dcgmLabels: []string{index, id.UUID, id.PCIBusID, id.Device, id.Name, host, id.Instance, id.Profile},
+		xids:       map[uint64]series{},
+	}
+	s.up = gpuUp.sparse(s.labels...)
+	for _, v := range gpuValues {
+		var one valueSeries
+		for _, f := range v.dcgm {
+			one.dcgm = append(one.dcgm, f.sparse(s.dcgmLabels...))
+		}
+		switch {
+		case v.base != nil && v.label != "":
+			one.base = v.base.sparse(s.with(v.label)...)
+		case v.base != nil:
+			one.base = v.base.sparse(s.labels...)
+		}
+		s.values = append(s.values, one)
+	}
+	for _, r := range nvml.ClockReasonBits() {
+		s.reasons = append(s.reasons, gpuReason.sparse(s.with(r.Name)...))
 	}
 	if len(c.known) >= maxGPUs {
 		clear(c.known)

@@ -82,6 +82,25 @@ func (s *Set) add(name string, c Collector, log *slog.Logger) {
 	slices.Sort(s.names)
 }
 
+// Close ends what the collectors keep running. A collector that is stuck in an Update is left alone.
+func (s *Set) Close() error {
+	var errs []error
+	for _, name := range s.names {
+		m := s.members[name]
+		c, ok := m.c.(Closer)
+		m.mu.Lock()
+		busy := m.run != nil
+		m.mu.Unlock()
+		if !ok || busy {
+			continue
+		}
+		if err := c.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("collector %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Names returns the enabled collectors, sorted.
 func (s *Set) Names() []string { return slices.Clone(s.names) }
 

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/foreshock/foreshock/exporter/collector"
+)
+
+// named are the metrics that others' lists and dashboards name. Names are facts; what is around them is not kept here.
+var named = map[string]string{
+	// dcgm-exporter, etc/default-counters.csv, with the lines that are switched off there.
+	"dcgm-exporter": `DCGM_FI_DEV_SM_CLOCK DCGM_FI_DEV_MEM_CLOCK DCGM_FI_DEV_MEMORY_TEMP DCGM_FI_DEV_GPU_TEMP DCGM_FI_DEV_POWER_USAGE
+		DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION DCGM_FI_DEV_PCIE_TX_THROUGHPUT DCGM_FI_DEV_PCIE_RX_THROUGHPUT DCGM_FI_DEV_PCIE_REPLAY_COUNTER
+		DCGM_FI_DEV_GPU_UTIL DCGM_FI_DEV_MEM_COPY_UTIL DCGM_FI_DEV_ENC_UTIL DCGM_FI_DEV_DEC_UTIL DCGM_FI_DEV_XID_ERRORS DCGM_FI_DEV_POWER_VIOLATION
+		DCGM_FI_DEV_THERMAL_VIOLATION DCGM_FI_DEV_SYNC_BOOST_VIOLATION DCGM_FI_DEV_BOARD_LIMIT_VIOLATION DCGM_FI_DEV_LOW_UTIL_VIOLATION
+		DCGM_FI_DEV_RELIABILITY_VIOLATION DCGM_EXP_CLOCK_EVENTS_COUNT DCGM_EXP_XID_ERRORS_COUNT DCGM_EXP_GPU_HEALTH_STATUS DCGM_EXP_P2P_STATUS
+		DCGM_FI_DEV_FB_FREE DCGM_FI_DEV_FB_USED DCGM_FI_DEV_FB_RESERVED DCGM_FI_DEV_FB_USED_PERCENT DCGM_FI_DEV_FB_TOTAL DCGM_FI_DEV_ECC_SBE_VOL_TOTAL
+		DCGM_FI_DEV_ECC_DBE_VOL_TOTAL DCGM_FI_DEV_ECC_SBE_AGG_TOTAL DCGM_FI_DEV_ECC_DBE_AGG_TOTAL DCGM_FI_DEV_RETIRED_SBE DCGM_FI_DEV_RETIRED_DBE
+		DCGM_FI_DEV_RETIRED_PENDING DCGM_FI_DEV_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL DCGM_FI_DEV_NVLINK_CRC_DATA_ERROR_COUNT_TOTAL
+		DCGM_FI_DEV_NVLINK_REPLAY_ERROR_COUNT_TOTAL DCGM_FI_DEV_NVLINK_RECOVERY_ERROR_COUNT_TOTAL DCGM_FI_DEV_NVLINK_BANDWIDTH_TOTAL
+		DCGM_FI_DEV_NVLINK_BANDWIDTH_L0 DCGM_FI_DEV_VGPU_LICENSE_STATUS DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS DCGM_FI_DEV_CORRECTABLE_REMAPPED_ROWS
+		DCGM_FI_DEV_ROW_REMAP_FAILURE DCGM_FI_DRIVER_VERSION DCGM_FI_PROF_GR_ENGINE_ACTIVE DCGM_FI_PROF_SM_ACTIVE DCGM_FI_PROF_SM_OCCUPANCY
+		DCGM_FI_PROF_PIPE_TENSOR_ACTIVE DCGM_FI_PROF_DRAM_ACTIVE DCGM_FI_PROF_PIPE_FP64_ACTIVE DCGM_FI_PROF_PIPE_FP32_ACTIVE DCGM_FI_PROF_PIPE_FP16_ACTIVE
+		DCGM_FI_PROF_PCIE_TX_BYTES DCGM_FI_PROF_PCIE_RX_BYTES`,
+	// grafana.com/grafana/dashboards/12239
+	"NVIDIA DCGM Exporter Dashboard": `DCGM_FI_DEV_GPU_TEMP DCGM_FI_DEV_POWER_USAGE DCGM_FI_DEV_SM_CLOCK DCGM_FI_DEV_GPU_UTIL DCGM_FI_DEV_FB_USED
+		DCGM_FI_PROF_PIPE_TENSOR_ACTIVE DCGM_FI_DEV_MEM_COPY_UTIL`,
+}
+
+// published are the names of every collector's families.
+func published(t *testing.T) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, n := range collector.Collectors.Names() {
+		e, err := collector.Collectors.Get(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range e.New().(collector.Describer).Families() {
+			out[f.Name] = true
+		}
+	}
+	return out
+}
+
+// absent are the names of docs/metrics-absent.md with their reasons.
+func absent(t *testing.T) map[string]string {
+	t.Helper()
+	b, err := os.ReadFile("../docs/metrics-absent.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([A-Za-z0-9_]+)` \\| (.+) \\|$").FindAllStringSubmatch(string(b), -1) {
+		if out[m[1]] != "" {
+			t.Errorf("docs/metrics-absent.md lists %s twice", m[1])
+		}
+		out[m[1]] = m[2]
+	}
+	return out
+}
+
+// TestAbsent: every metric that others name is published, or listed as absent with the reason; none is both.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	have, lacks := published(t), absent(t)
+	for list, names := range named {
+		for _, n := range strings.Fields(names) {
+			if !have[n] && lacks[n] == "" {
+				t.Errorf("%s names %s, which is neither published nor listed as absent", list, n)
+			}
+		}
+	}
+	scrape, err := os.ReadFile("testdata/golden/scrape.prom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range lacks {
+		if have[n] || regexp.MustCompile(`(?m)^`+n+`[ {]`).Match(scrape) {
+			t.Errorf("%s is published and listed as absent", n)
+		}
+	}
+	for n := range have { // what needs DCGM's profiling cannot be told, whatever its name
+		if strings.HasPrefix(n, "DCGM_FI_PROF_") {
+			t.Errorf("%s: NVML does not tell that", n)
+		}
+	}
+}
+
+// TestDashboardsOfHosts: the dashboards that ship name only what is published.
+func TestDashboardsOfHosts(t *testing.T) {
+	t.Parallel()
+	have := published(t)
+	metric := regexp.MustCompile(`\b(DCGM_FI_\w+|foreshock_gpu_\w+|foreshock_container_\w+|container_\w+)[{)\[ ]`)
+	for _, name := range []string{"gpu.json"} {
+		b, err := os.ReadFile(filepath.Join("../dashboards", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found []string
+		for _, m := range metric.FindAllStringSubmatch(string(b), -1) {
+			found = append(found, m[1])
+			if !have[m[1]] {
+				t.Errorf("%s names %s, which is not published", name, m[1])
+			}
+		}
+		slices.Sort(found)
+		if n := len(slices.Compact(found)); n < 15 {
+			t.Errorf("%s: only %d metrics were found", name, n)
+		}
+	}
+}
