@@ -21,6 +21,7 @@ var may = map[string][]string{
 	"pkg/baseline": {"pkg/series", "pkg/robust", "pkg/season", "pkg/registry", "pkg/wire"},
 	"pkg/detect":   {"pkg/series", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/registry", "pkg/message", "pkg/wire"},
 	"pkg/chart":    {"pkg/series", "pkg/detect"},
+	"pkg/logs":     {"pkg/series", "pkg/robust", "pkg/registry", "pkg/wire"},
 	"pkg/evaluate": {"pkg/series", "pkg/robust", "pkg/season", "pkg/detect", "pkg/registry", "pkg/message"},
 	"pkg/prom":     {"pkg/series"}, "pkg/prom/promtest": {"pkg/prom", "pkg/series"},
 	"pkg/httpserver": {},
@@ -28,12 +29,12 @@ var may = map[string][]string{
 	"pkg/plugin":     {"pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
 	"pkg":            {"pkg/plugin"},
 	"pkg/cmd/foreshock": {
-		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver",
+		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver", "pkg/logs",
 	},
 	"pkg/cmd/demo": {"*"},
 
 	"exporter":           {"exporter/collector", "pkg/registry"},
-	"exporter/collector": {"pkg/registry", "exporter/nvml"},
+	"exporter/collector": {"pkg/registry", "pkg/logs", "exporter/nvml"},
 	"exporter/nvml":      {}, "exporter/follow": {},
 
 	"webhook/alert":           {},
@@ -51,7 +52,7 @@ var may = map[string][]string{
 }
 
 // numeric is the core that computes: it reaches no network, no process, no log, not even through others.
-var numeric = []string{"pkg/registry", "pkg/wire", "pkg/series", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/detect", "pkg/evaluate"}
+var numeric = []string{"pkg/registry", "pkg/wire", "pkg/series", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/detect", "pkg/evaluate", "pkg/logs"}
 
 // bans are imports of a package's own files that the house forbids.
 var bans = []struct {

@@ -1,0 +1,42 @@
+package logs
+
+import (
+	"testing"
+	"time"
+)
+
+// BenchmarkMiner measures whole lines: masking, finding the template, counting. The lines are the real ones of the eight systems, those of a system one after the
+// other, over and over; a first pass is not measured.
+func BenchmarkMiner(b *testing.B) {
+	all := loghub(b)
+	for _, l := range all {
+		b.Run(l.name, func(b *testing.B) { benchmark(b, l.lines) })
+	}
+	var lines []string
+	for _, l := range all {
+		lines = append(lines, l.lines...)
+	}
+	b.Run("all", func(b *testing.B) { benchmark(b, lines) })
+}
+
+func benchmark(b *testing.B, lines []string) {
+	b.Helper()
+	m, err := New(DefaultOptions())
+	if err != nil {
+		b.Fatal(err)
+	}
+	raw := make([][]byte, len(lines))
+	at, size := time.Unix(1_700_000_000, 0), 0
+	for i, s := range lines {
+		raw[i] = []byte(s)
+		size += len(s)
+		m.Add(raw[i], at)
+	}
+	b.SetBytes(int64(size / len(lines)))
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		m.Add(raw[i%len(raw)], at)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
+}
