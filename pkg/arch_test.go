@@ -43,7 +43,7 @@ var may = map[string][]string{
 	"webhook/stage":           {"webhook/alert", "webhook/policy", "webhook/cases"},
 	"webhook/store":           {"webhook/alert", "webhook/policy", "webhook/cases"},
 	"webhook/store/storetest": {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/store"},
-	"webhook/notify":          {"webhook/alert", "webhook/cases", "pkg/registry", "pkg/message"},
+	"webhook/notify":          {"webhook/alert", "webhook/policy", "webhook/cases", "pkg/registry", "pkg/message"}, // policy: the arithmetic of quotas
 	"webhook/action":          {"webhook/cases", "webhook/policy", "webhook/notify"},
 	"webhook/api":             {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
 	"webhook/config":          {"webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},

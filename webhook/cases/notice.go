@@ -49,6 +49,8 @@ type Message struct {
 	Interrupted bool
 	Channel     string
 	Notice      Notice
+	// Batch has the notices of a digest, most urgent first; then Notice is the first of them. Empty: the message is about Notice alone.
+	Batch []Notice
 	// Previous is the receipt of the last message about the same case on this
 	// channel; zero for the first. It holds e.g. what to update or to thread on.
 	Previous Receipt

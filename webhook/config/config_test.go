@@ -92,7 +92,7 @@ close_after: 1h30m
 
 func TestMistakes(t *testing.T) {
 	t.Parallel()
-	channels := "one of log, slack, webhook"
+	channels := "one of " + strings.Join(notify.Channels.Names(), ", ")
 	for _, tt := range []struct{ text, want string }{
 		{"", "channels: is empty: want at least one channel, such as log: {type: log}"},
 		{"channels: [", "line 1: this is not YAML: did not find expected node content"},

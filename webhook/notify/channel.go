@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
+	"text/template"
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/message"
@@ -37,6 +39,11 @@ type Channel interface {
 // Channels holds the kinds of channels that can be configured.
 var Channels = registry.NewOf[Channel]("channel")
 
+// Follower is a channel that also passes on what people do to a case, where others would only be disturbed by it.
+type Follower interface {
+	Follows(w cases.What) bool
+}
+
 // Env is what a channel needs from the program around it. Zero fields get a sensible value.
 type Env struct {
 	Poster *Poster
@@ -45,6 +52,12 @@ type Env struct {
 	// ExternalURL is the address of the service's pages; links to cases are left out when it is empty.
 	ExternalURL string
 	Now         func() time.Time
+	// Templates are what title and text of a channel may refer to; nil for none.
+	Templates *Templates
+	// Act is the address of a page that asks whether to do something to the case: "acknowledge" or "resolve". Nil: messages have no such links.
+	Act func(c cases.Case, command string) string
+	// Buttons says that what people click in Slack comes back to this service.
+	Buttons bool
 }
 
 // Open makes the channel of that kind from its settings, ready to send.
@@ -73,15 +86,64 @@ func Open(kind string, settings registry.Decode, env Env) (Channel, error) {
 
 // Common holds the options that every channel has.
 type Common struct {
-	Lang string `json:"lang" yaml:"lang" help:"language of the messages; auto is the language of the service" enum:"auto,en,zh-Hans"`
+	Lang  string `json:"lang" yaml:"lang" help:"language of the messages; auto is the language of the service" enum:"auto,en,zh-Hans"`
+	Title string `json:"title" yaml:"title" help:"template of the title, in Alertmanager's language; empty is the built-in one"`
+	Text  string `json:"text" yaml:"text" help:"template of the text, in Alertmanager's language and the channel's own markup; empty is the built-in one"`
+	// PerMinute lowers the documented quota.
+	PerMinute int `json:"per_minute" yaml:"per_minute" help:"messages a minute at most; 0 is what the service documents" min:"0" max:"100000"`
 
-	env Env
+	env            Env
+	titled, texted *template.Template
 }
 
 func common() Common { return Common{Lang: "auto"} }
 
-// open keeps the environment.
-func (c *Common) open(env Env) { c.env = env }
+// open keeps the environment and compiles the templates; esc makes data harmless for the channel, in its title and in its text.
+func (c *Common) open(env Env, escTitle, escText func(string) string) error {
+	c.env = env
+	for _, t := range []struct {
+		name, text string
+		esc        func(string) string
+		to         **template.Template
+	}{{"title", c.Title, escTitle, &c.titled}, {"text", c.Text, escText, &c.texted}} {
+		if t.text == "" {
+			continue
+		}
+		compiled, err := env.Templates.compile(t.text, t.esc)
+		if err != nil {
+			return fmt.Errorf("parameter %q: %w", t.name, err)
+		}
+		*t.to = compiled
+	}
+	return c.try()
+}
+
+// asIs is the escape of a sink that reads nothing in a text.
+func asIs(text string) string { return text }
+
+// written are the title and the text that the channel's templates make, "" where it has none. A template that fails on this message is left aside, since
+// the message must get out: the built-in texts stand in.
+func (c *Common) written(m cases.Message) (title, text string) {
+	d := data{}
+	if c.titled != nil || c.texted != nil {
+		d = c.data(m)
+	}
+	for _, t := range []struct {
+		t  *template.Template
+		to *string
+	}{{c.titled, &title}, {c.texted, &text}} {
+		if t.t == nil {
+			continue
+		}
+		out, err := run(t.t, d)
+		if err != nil {
+			c.env.Logger.Warn("a template failed; the built-in text is sent", "channel", m.Channel, "case", m.Notice.Case.ID, "err", err)
+			continue
+		}
+		*t.to = strings.TrimSpace(out)
+	}
+	return strings.Join(strings.Fields(title), " "), text
+}
 
 // lang is the language of the messages.
 func (c *Common) lang() string {

@@ -28,7 +28,7 @@ type Log struct {
 func (*Log) Validate() error { return nil }
 
 // Open keeps the logger.
-func (l *Log) Open(env Env) error { l.open(env); return nil }
+func (l *Log) Open(env Env) error { return l.open(env, asIs, asIs) }
 
 // Send writes the line. Values are quoted by the log's handler; they are cleaned here, since logs are read in terminals.
 func (l *Log) Send(ctx context.Context, m cases.Message) Outcome {

@@ -13,6 +13,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 func init() {
@@ -56,7 +57,9 @@ func (s *Slack) Validate() error {
 
 // Open reads the secrets.
 func (s *Slack) Open(env Env) error {
-	s.open(env)
+	if err := s.open(env, asIs, escapeSlack); err != nil {
+		return err
+	}
 	s.pace.now = env.Now
 	var err error
 	if s.Token, err = resolve("token", s.Token, s.TokenFile); err != nil {
@@ -90,19 +93,42 @@ type slackMessage struct {
 	UnfurlMedia    bool         `json:"unfurl_media"`
 }
 
-// Send posts the message, not before the channel's quota allows it.
+// Quota is the documented one: a message a second in a channel.
+func (s *Slack) Quota() policy.Quota { return s.quota(policy.Window{N: 1, Per: slackInterval}) }
+
+// Destination names the Slack channel.
+func (s *Slack) Destination() string {
+	return destination("slack", s.WebhookURL, s.Token, Secret(s.Channel))
+}
+
+// Follows: a bot shows an acknowledgement in its message.
+func (s *Slack) Follows(w cases.What) bool {
+	return w == cases.WhatAcknowledged && (s.Token != "" || s.TokenFile != "")
+}
+
+// Send posts the message, not before the channel's quota allows it. As a bot it first brings the case's own message up to date, and what is new goes into
+// the thread below it.
 func (s *Slack) Send(ctx context.Context, m cases.Message) Outcome {
-	msg := slackMessage{Text: escapeSlack(message.CutRunes(s.subject(m.Notice), maxSlackFallback, "…")), Blocks: s.blocks(m), Parse: "none"}
+	title, text := s.written(m)
+	fallback := title
+	switch {
+	case len(m.Batch) > 0:
+		fallback = s.digest(m).Subject
+	case fallback == "":
+		fallback = s.subject(m.Notice)
+	}
+	msg := slackMessage{Text: escapeSlack(message.CutRunes(fallback, maxSlackFallback, "…")), Blocks: s.blocks(m, title, text), Parse: "none"}
 	req := Request{URL: s.WebhookURL, Header: map[string]string{"Content-Type": "application/json; charset=utf-8"}}
 	if s.Token != "" {
 		msg.Channel = s.Channel
-		// A resolution or a reopening belongs under the first message; shown in the channel too, since people watch that.
-		if ts := m.Previous.Data["thread"]; ts != "" {
-			msg.ThreadTS, msg.ReplyBroadcast = ts, true
-		}
-		req.URL = Secret(strings.TrimSuffix(s.APIURL, "/") + "/chat.postMessage")
 		req.Header["Authorization"] = "Bearer " + s.Token.Reveal()
 		req.Hide = []Secret{s.Token}
+		if ts := m.Previous.Data["thread"]; ts != "" && len(m.Batch) == 0 {
+			s.refresh(ctx, req, msg, m.Previous)
+			// People watch the channel, not the threads: what wants attention is shown in both.
+			msg.ThreadTS, msg.ReplyBroadcast = ts, m.Notice.What != cases.WhatResolved && m.Notice.What != cases.WhatAcknowledged
+		}
+		req.URL = Secret(strings.TrimSuffix(s.APIURL, "/") + "/chat.postMessage")
 	}
 	o, code := s.post(ctx, req, msg, m)
 	if msg.ThreadTS != "" && o.Status == StatusPermanent && slices.Contains(slackThread, code) {
@@ -111,6 +137,38 @@ func (s *Slack) Send(ctx context.Context, m cases.Message) Outcome {
 		o, _ = s.post(ctx, req, msg, m)
 	}
 	return o
+}
+
+// slackUpdate is the body of chat.update.
+type slackUpdate struct {
+	Channel string       `json:"channel"`
+	TS      string       `json:"ts"`
+	Text    string       `json:"text"`
+	Blocks  []slackBlock `json:"blocks"`
+	Parse   string       `json:"parse"`
+}
+
+// refresh brings the case's own message up to date. That it fails (edited too late, deleted, too fast) changes nothing for the message that follows, which
+// says the same.
+func (s *Slack) refresh(ctx context.Context, req Request, msg slackMessage, before cases.Receipt) {
+	channel := before.Data["channel"] // chat.update takes IDs only
+	if channel == "" {
+		return
+	}
+	body, err := json.Marshal(slackUpdate{Channel: channel, TS: before.Data["thread"], Text: msg.Text, Blocks: msg.Blocks, Parse: "none"})
+	if err != nil {
+		return
+	}
+	req.Body = body
+	req.URL = Secret(strings.TrimSuffix(s.APIURL, "/") + "/chat.update")
+	reply, o := s.env.Poster.Post(ctx, req)
+	var answer struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+	}
+	if err := json.Unmarshal(reply.Body, &answer); o.Status != StatusSent || err != nil || !answer.OK {
+		s.env.Logger.Debug("Slack did not update the message of the case", "status", reply.Status, "error", message.CutRunes(message.Plain(answer.Error), 100, "…"))
+	}
 }
 
 // post sends one message, and returns Slack's error code, if any.

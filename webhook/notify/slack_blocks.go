@@ -3,14 +3,11 @@ package notify
 import (
 	"fmt"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/foreshock/foreshock/pkg/message"
-	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
 )
 
@@ -36,9 +33,18 @@ type slackText struct {
 }
 
 type slackBlock struct {
-	Type     string      `json:"type"`
-	Text     *slackText  `json:"text,omitempty"`
-	Elements []slackText `json:"elements,omitempty"` // of context
+	Type     string     `json:"type"`
+	BlockID  string     `json:"block_id,omitempty"`
+	Text     *slackText `json:"text,omitempty"`
+	Elements []any      `json:"elements,omitempty"` // slackText in context, slackButton in actions
+}
+
+type slackButton struct {
+	Type     string     `json:"type"`
+	Text     *slackText `json:"text"`
+	ActionID string     `json:"action_id"`
+	Value    string     `json:"value"`
+	Style    string     `json:"style,omitempty"`
 }
 
 // plainText is a text object in which nothing is parsed: the place for what came from alerts.
@@ -75,21 +81,30 @@ func fitSlack(text string, limit int) string {
 	return b.String() + "…"
 }
 
-// blocks draws the message: header, state, reason, alerts, links, and where it comes from.
-func (s *Slack) blocks(m cases.Message) []slackBlock {
+// blocks draws the message: header, state, reason, alerts, links, and where it comes from. title and text are those of the channel's templates.
+func (s *Slack) blocks(m cases.Message, title, text string) []slackBlock {
 	n := m.Notice
+	switch {
+	case text != "":
+		return s.ownBlocks(m, title, text)
+	case len(m.Batch) > 0:
+		return s.digestBlocks(m)
+	}
 	out := []slackBlock{
-		{Type: "header", Text: plainText(slackMark(n)+" "+s.subject(n), maxSlackHeader)},
+		{Type: "header", Text: plainText(mark(n)+" "+s.subject(n), maxSlackHeader)},
 		{Type: "section", Text: mrkdwn(s.stateLine(n))},
+	}
+	if title != "" {
+		out[0].Text = plainText(title, maxSlackHeader)
 	}
 	if n.Note != "" {
 		out = append(out, slackBlock{Type: "section", Text: plainText(message.Plain(n.Note), 1000)})
 	}
-	footer := s.footer(m)
+	footer := append(s.buttons(n), s.footer(m)...)
 	room := maxSlackTotal - slackSize(out) - slackSize(footer) - 100 // for the line that counts the others
 	shownAlerts := 0
 	for _, a := range n.Alerts {
-		block := slackBlock{Type: "section", Text: plainText(s.alertText(a), maxSlackSection)}
+		block := slackBlock{Type: "section", Text: plainText(alertText(a), maxSlackSection)}
 		size := slackSize([]slackBlock{block})
 		if shownAlerts == maxSlackAlerts || size > room || len(out)+len(footer)+2 > maxSlackBlocks {
 			break
@@ -102,14 +117,6 @@ func (s *Slack) blocks(m cases.Message) []slackBlock {
 		out = append(out, slackBlock{Type: "section", Text: plainText(s.text("webhook.message.more", "count", more), 200)})
 	}
 	return append(out, footer...)
-}
-
-// slackMark is one coloured sign, for eyes that skim.
-func slackMark(n cases.Notice) string {
-	if n.What == cases.WhatResolved {
-		return "✅"
-	}
-	return []string{"🔴", "🟠", "🟡", "🔵"}[min(int(n.Case.Grade), 3)]
 }
 
 func (s *Slack) stateLine(n cases.Notice) string {
@@ -126,6 +133,93 @@ func (s *Slack) stateLine(n cases.Notice) string {
 	return strings.Join(parts, "  ·  ")
 }
 
+// ownBlocks draws what the channel's templates made: text is mrkdwn whose data are escaped.
+func (s *Slack) ownBlocks(m cases.Message, title, text string) []slackBlock {
+	var out []slackBlock
+	if title != "" {
+		out = append(out, slackBlock{Type: "header", Text: plainText(title, maxSlackHeader)})
+	}
+	count := sink{limit: maxSlackSection, size: runesIn, esc: asIs}
+	for room := 3; text != "" && room > 0; room-- {
+		part, whole := count.cutMarkup(text, maxSlackSection, "")
+		if room > 1 && !whole {
+			part = strings.TrimSuffix(part, "…")
+			text = strings.TrimPrefix(text[len(part):], "\n")
+		} else {
+			text = ""
+		}
+		if strings.TrimSpace(part) != "" {
+			out = append(out, slackBlock{Type: "section", Text: mrkdwn(part)})
+		}
+	}
+	return append(append(out, s.buttons(m.Notice)...), s.footer(m)...)
+}
+
+// digestBlocks draws many messages as one list.
+func (s *Slack) digestBlocks(m cases.Message) []slackBlock {
+	l := s.digest(m)
+	out := []slackBlock{
+		{Type: "header", Text: plainText(l.Mark+" "+l.Subject, maxSlackHeader)},
+		{Type: "section", Text: mrkdwn(escapeSlack(joinBy(" · ", l.Facts)))},
+	}
+	lines, left, room := "", l.More, maxSlackTotal-1000
+	for i, it := range l.Items {
+		line := "• " + slackData(it.Text)
+		if to := slackLink(it.Link, s.text("webhook.link.case")); to != "" {
+			line += "  " + to
+		}
+		if room -= runesIn(line) + 1; room < 0 {
+			left += len(l.Items) - i
+			break
+		}
+		if lines != "" && runesIn(lines)+runesIn(line)+1 > maxSlackSection {
+			out = append(out, slackBlock{Type: "section", Text: mrkdwn(lines)})
+			lines = ""
+		}
+		lines += line + "\n"
+	}
+	if lines != "" {
+		out = append(out, slackBlock{Type: "section", Text: mrkdwn(lines)})
+	}
+	if left > 0 {
+		out = append(out, slackBlock{Type: "section", Text: plainText(s.text("webhook.message.more", "count", left), 200)})
+	}
+	for _, to := range l.Links {
+		out = append(out, slackBlock{Type: "section", Text: mrkdwn(slackLink(to.URL, to.Text))})
+	}
+	if l.Maybe != "" {
+		out = append(out, slackBlock{Type: "context", Elements: []any{*plainText(l.Maybe, 300)}})
+	}
+	return out
+}
+
+// slackData is a text from an alert within our own mrkdwn, where it cannot stand in code: nothing in it formats or links.
+func slackData(text string) string {
+	return escapeSlack(strings.NewReplacer("*", "＊", "_", "＿", "~", "～", "`", "｀", "@", "＠").Replace(text))
+}
+
+// slackCommands are the buttons of a message, in order; what they send comes back signed, see webhook/api.
+var slackCommands = []string{"acknowledge", "resolve", "assign", "mute", "useful", "noise"}
+
+// buttons are what a person can do from Slack, while the case is open.
+func (s *Slack) buttons(n cases.Notice) []slackBlock {
+	if !s.env.Buttons || !n.Case.Open() || n.What == cases.WhatResolved {
+		return nil
+	}
+	b := slackBlock{Type: "actions", BlockID: "foreshock"}
+	for _, c := range slackCommands {
+		if c == "acknowledge" && n.Case.State != cases.New {
+			continue
+		}
+		one := slackButton{Type: "button", Text: plainText(s.text("webhook.button."+c), 75), ActionID: "foreshock:" + c, Value: fmt.Sprintf("%s/%d", n.Case.ID, n.Case.Epoch)}
+		if c == "acknowledge" {
+			one.Style = "primary"
+		}
+		b.Elements = append(b.Elements, one)
+	}
+	return []slackBlock{b}
+}
+
 // inCode shows a text from an alert within our own line, as it is: nothing is parsed within back-ticks, and its own are replaced.
 func inCode(text string) string {
 	return "`" + fitSlack(strings.ReplaceAll(message.Plain(text), "`", "'"), 200) + "`"
@@ -134,33 +228,6 @@ func inCode(text string) string {
 // slackTime lets Slack show the time in the reader's zone; the fallback is UTC.
 func slackTime(t time.Time) string {
 	return fmt.Sprintf("<!date^%d^{date_short_pretty} {time_secs}|%s>", t.Unix(), t.UTC().Format("2006-01-02 15:04:05 UTC"))
-}
-
-// alertText is one alert as plain lines: name, prose, labels.
-func (s *Slack) alertText(a alert.Alert) string {
-	sign := "●"
-	if a.Status == alert.Resolved {
-		sign = "○"
-	}
-	lines := []string{sign + " " + message.Plain(a.Name())}
-	for _, name := range []string{"summary", "description", "message"} {
-		if text := strings.TrimSpace(message.PlainLines(a.Annotations[name])); text != "" && !slices.Contains(lines, text) {
-			lines = append(lines, message.CutRunes(text, 800, "…"))
-		}
-	}
-	if a.ValueString != "" {
-		lines = append(lines, message.CutRunes(message.Plain(a.ValueString), 300, "…"))
-	}
-	var labels []string
-	for _, name := range a.Labels.Names() {
-		if name != "alertname" && !strings.HasPrefix(name, "__") {
-			labels = append(labels, message.CutRunes(message.Plain(name), 100, "…")+"="+strconv.Quote(message.CutRunes(message.Plain(a.Labels[name]), 200, "…")))
-		}
-	}
-	if len(labels) > 0 {
-		lines = append(lines, strings.Join(labels, "  "))
-	}
-	return message.CutRunes(strings.Join(lines, "\n"), 2000, "…")
 }
 
 // footer has the links and where the message comes from.
@@ -190,11 +257,16 @@ func (s *Slack) footer(m cases.Message) []slackBlock {
 			}
 		}
 	}
+	if !s.env.Buttons {
+		for _, to := range s.acts(m.Notice) {
+			add(slackLink(to.URL, to.Text))
+		}
+	}
 	var out []slackBlock
 	if len(links) > 0 {
 		out = append(out, slackBlock{Type: "section", Text: mrkdwn(strings.Join(links, "  ·  "))})
 	}
-	where := []slackText{*plainText(s.text("webhook.message.where", "case", m.Notice.Case.ID, "epoch", m.Notice.Case.Epoch), 300)}
+	where := []any{*plainText(s.text("webhook.message.where", "case", m.Notice.Case.ID, "epoch", m.Notice.Case.Epoch), 300)}
 	if m.Interrupted {
 		where = append(where, *plainText(s.text("webhook.message.maybe_repeated"), 300))
 	}
@@ -237,7 +309,12 @@ func slackSize(blocks []slackBlock) int {
 			n += utf8.RuneCountInString(b.Text.Text)
 		}
 		for _, e := range b.Elements {
-			n += utf8.RuneCountInString(e.Text)
+			switch e := e.(type) {
+			case slackText:
+				n += utf8.RuneCountInString(e.Text)
+			case slackButton:
+				n += utf8.RuneCountInString(e.Text.Text)
+			}
 		}
 	}
 	return n

@@ -369,7 +369,7 @@ func TestSlackSettings(t *testing.T) {
 		{map[string]any{"webhook_url": "https://s3cr3t", "channel": "#ops"}, `channel slack: parameter "channel": got "#ops", want none: an incoming webhook posts to the channel it was made for`},
 		{map[string]any{"token_file": none, "channel": "C1"}, `channel slack: parameter "token_file": open ` + none + `: no such file or directory`},
 		{map[string]any{"token": "xoxb-s3cr3t", "channel": "C1", "lang": "de"}, `channel slack: parameter "lang": got "de", want one of auto, en, zh-Hans`},
-		{map[string]any{"tokn": "xoxb-s3cr3t"}, `channel slack: unknown parameter "tokn": want one of lang, webhook_url, webhook_url_file, token, token_file, channel, api_url`},
+		{map[string]any{"tokn": "xoxb-s3cr3t"}, `channel slack: unknown parameter "tokn": want one of lang, title, text, per_minute, webhook_url, webhook_url_file, token, token_file, channel, api_url`},
 	} {
 		_, err := Open("slack", registry.FromMap(tt.settings), Env{})
 		if err == nil || err.Error() != tt.want {

@@ -67,8 +67,15 @@ func (w *Webhook) Validate() error {
 
 // Open reads the secrets.
 func (w *Webhook) Open(env Env) error {
-	w.open(env)
+	if err := w.open(env, jsonInner, jsonInner); err != nil {
+		return err
+	}
 	var err error
+	if w.Text != "" {
+		if w.texted, err = env.Templates.compile(w.Text, jsonInner, "toJson"); err != nil {
+			return fmt.Errorf("parameter %q: %w", "text", err)
+		}
+	}
 	if w.URL, err = resolve("url", w.URL, w.URLFile); err != nil {
 		return err
 	}
@@ -103,13 +110,9 @@ func signingKey(s Secret) ([]byte, error) {
 
 // Send posts the message.
 func (w *Webhook) Send(ctx context.Context, m cases.Message) Outcome {
-	n := m.Notice
-	body, err := json.Marshal(WebhookBody{
-		Version: "1", Key: m.Key, Attempt: m.Attempt, MaybeRepeated: m.Interrupted, What: n.What, At: n.At, Channel: m.Channel,
-		Subject: w.subject(n), Link: w.link(n.Case.ID), Case: n.Case, Alerts: n.Alerts, More: n.More, Note: n.Note,
-	})
+	body, err := w.body(m)
 	if err != nil {
-		return Permanent("the message cannot be written as JSON: " + err.Error())
+		return Permanent(err.Error())
 	}
 	header := map[string]string{
 		"Content-Type":    "application/json; charset=utf-8",
@@ -124,6 +127,29 @@ func (w *Webhook) Send(ctx context.Context, m cases.Message) Outcome {
 	}
 	_, outcome := w.env.Poster.Post(ctx, Request{URL: w.URL, Header: header, Body: body, Hide: []Secret{w.Secret, w.Bearer}})
 	return outcome
+}
+
+// SingleOnly: a program reads one message at a time.
+func (*Webhook) SingleOnly() {}
+
+// body is a WebhookBody, or what the template of the text makes: JSON, in which data are escaped for strings.
+func (w *Webhook) body(m cases.Message) ([]byte, error) {
+	n := m.Notice
+	_, text := w.written(m)
+	if text != "" {
+		if !json.Valid([]byte(text)) {
+			return nil, errors.New("the template of the text does not make JSON")
+		}
+		return []byte(text), nil
+	}
+	body, err := json.Marshal(WebhookBody{
+		Version: "1", Key: m.Key, Attempt: m.Attempt, MaybeRepeated: m.Interrupted, What: n.What, At: n.At, Channel: m.Channel,
+		Subject: w.subject(n), Link: w.link(n.Case.ID), Case: n.Case, Alerts: n.Alerts, More: n.More, Note: n.Note,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the message cannot be written as JSON: %w", err)
+	}
+	return body, nil
 }
 
 // sign makes the headers of the Standard Webhooks specification: the signature is over "id.timestamp.body".
