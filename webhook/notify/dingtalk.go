@@ -68,7 +68,7 @@ func (d *DingTalk) Open(env Env) error {
 }
 
 // Quota is the documented one: 20 messages a minute, and whoever sends more is not heard for ten.
-func (d *DingTalk) Quota() policy.Quota { return d.quota(policy.Window{N: 20, Per: time.Minute}) }
+func (d *DingTalk) Quota() policy.Quota { return d.quota(policy.Rate{N: 20, Per: time.Minute}) }
 
 // Destination names the robot.
 func (d *DingTalk) Destination() string { return destination("dingtalk", d.WebhookURL) }

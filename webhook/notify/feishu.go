@@ -65,7 +65,7 @@ func (f *Feishu) Open(env Env) error {
 
 // Quota is the documented one.
 func (f *Feishu) Quota() policy.Quota {
-	return f.quota(policy.Window{N: 100, Per: time.Minute}, policy.Window{N: 5, Per: time.Second})
+	return f.quota(policy.Rate{N: 100, Per: time.Minute}, policy.Rate{N: 5, Per: time.Second})
 }
 
 // Destination names the bot.

@@ -24,10 +24,10 @@ type Single interface {
 }
 
 // quota is what the service documents, or less when the configuration says so.
-func (c *Common) quota(documented ...policy.Window) policy.Quota {
-	q := policy.Quota{Windows: documented}
+func (c *Common) quota(documented ...policy.Rate) policy.Quota {
+	q := policy.Quota{Rates: documented}
 	if c.PerMinute > 0 {
-		q.Windows = append(q.Windows, policy.Window{N: c.PerMinute, Per: time.Minute})
+		q.Rates = append(q.Rates, policy.Rate{N: c.PerMinute, Per: time.Minute})
 	}
 	return q
 }

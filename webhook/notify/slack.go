@@ -94,7 +94,7 @@ type slackMessage struct {
 }
 
 // Quota is the documented one: a message a second in a channel.
-func (s *Slack) Quota() policy.Quota { return s.quota(policy.Window{N: 1, Per: slackInterval}) }
+func (s *Slack) Quota() policy.Quota { return s.quota(policy.Rate{N: 1, Per: slackInterval}) }
 
 // Destination names the Slack channel.
 func (s *Slack) Destination() string {

@@ -72,9 +72,9 @@ func (t *Telegram) Open(env Env) error {
 
 // Quota is the documented one: groups and channels take 20 messages a minute.
 func (t *Telegram) Quota() policy.Quota {
-	second := policy.Window{N: 1, Per: time.Second}
+	second := policy.Rate{N: 1, Per: time.Second}
 	if strings.HasPrefix(t.ChatID, "-") || strings.HasPrefix(t.ChatID, "@") {
-		return t.quota(policy.Window{N: 20, Per: time.Minute}, second)
+		return t.quota(policy.Rate{N: 20, Per: time.Minute}, second)
 	}
 	return t.quota(second)
 }

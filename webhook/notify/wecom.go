@@ -58,7 +58,7 @@ func (w *WeCom) Open(env Env) error {
 }
 
 // Quota is the documented one.
-func (w *WeCom) Quota() policy.Quota { return w.quota(policy.Window{N: 20, Per: time.Minute}) }
+func (w *WeCom) Quota() policy.Quota { return w.quota(policy.Rate{N: 20, Per: time.Minute}) }
 
 // Destination names the robot.
 func (w *WeCom) Destination() string { return destination("wecom", w.WebhookURL) }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Window is a promise of a service: it takes at most N messages in any time of length Per.
-type Window struct {
+// Rate is a promise of a service: it takes at most N messages in any time of length Per.
+type Rate struct {
 	N   int
 	Per time.Duration
 }
@@ -17,7 +17,7 @@ type Window struct {
 // services count in ways that they do not document, and being silenced for ten minutes is worse than waiting. A part of the tokens is
 // kept for what is urgent, spaced so that there is always one within reserveEvery.
 type Quota struct {
-	Windows []Window
+	Rates []Rate
 }
 
 const (
@@ -42,10 +42,10 @@ type Spend struct {
 }
 
 // length is how long a token of the window is gone.
-func (w Window) length() time.Duration { return w.Per + w.Per/marginDivisor }
+func (w Rate) length() time.Duration { return w.Per + w.Per/marginDivisor }
 
 // reserve is how many tokens of the window are for what is urgent.
-func (w Window) reserve() int {
+func (w Rate) reserve() int {
 	if w.Per <= reserveEvery {
 		return 0
 	}
@@ -53,12 +53,12 @@ func (w Window) reserve() int {
 }
 
 // None reports whether there is no limit.
-func (q Quota) None() bool { return len(q.Windows) == 0 }
+func (q Quota) None() bool { return len(q.Rates) == 0 }
 
 // Wait is how long nothing of this urgency may be sent; 0 when a token can be taken now.
 func (q Quota) Wait(b Bucket, urgent bool, now time.Time) time.Duration {
 	wait := max(0, b.Blocked.Sub(now))
-	for _, w := range q.Windows {
+	for _, w := range q.Rates {
 		at, _ := w.next(b.Spent, urgent, now)
 		wait = max(wait, at.Sub(now))
 	}
@@ -66,7 +66,7 @@ func (q Quota) Wait(b Bucket, urgent bool, now time.Time) time.Duration {
 }
 
 // next is when the window has a token, and whether it is one of its reserve.
-func (w Window) next(spent []Spend, urgent bool, now time.Time) (at time.Time, reserved bool) {
+func (w Rate) next(spent []Spend, urgent bool, now time.Time) (at time.Time, reserved bool) {
 	r := w.reserve()
 	var all, general []time.Time
 	var last time.Time // of the reserve
@@ -113,7 +113,7 @@ func (w Window) next(spent []Spend, urgent bool, now time.Time) (at time.Time, r
 // Take spends one token at now, whether or not there is one.
 func (q Quota) Take(b Bucket, urgent bool, now time.Time) Bucket {
 	reserved, longest := false, time.Duration(0)
-	for _, w := range q.Windows {
+	for _, w := range q.Rates {
 		_, r := w.next(b.Spent, urgent, now)
 		reserved = reserved || r
 		longest = max(longest, w.length())

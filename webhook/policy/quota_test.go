@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	robot = policy.Quota{Windows: []policy.Window{{N: 20, Per: time.Minute}}}
-	lark  = policy.Quota{Windows: []policy.Window{{N: 100, Per: time.Minute}, {N: 5, Per: time.Second}}}
-	slack = policy.Quota{Windows: []policy.Window{{N: 1, Per: time.Second}}}
+	robot = policy.Quota{Rates: []policy.Rate{{N: 20, Per: time.Minute}}}
+	lark  = policy.Quota{Rates: []policy.Rate{{N: 100, Per: time.Minute}, {N: 5, Per: time.Second}}}
+	slack = policy.Quota{Rates: []policy.Rate{{N: 1, Per: time.Second}}}
 	t0    = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 )
 
@@ -44,7 +44,7 @@ func TestQuotaNeverExceeded(t *testing.T) {
 					now = now.Add(time.Duration(rnd.IntN(2000)) * time.Millisecond)
 				}
 			}
-			for _, w := range tt.q.Windows {
+			for _, w := range tt.q.Rates {
 				for i := range sent {
 					if j := i + w.N; j < len(sent) && sent[j].Sub(sent[i]) <= w.Per {
 						t.Fatalf("%s, seed %d: more than %d messages within %s", name, seed, w.N, w.Per)
