@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"strings"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
@@ -15,8 +16,32 @@ type Query struct {
 	Text    string // in title or labels, regardless of case
 	Since   time.Time
 	Until   time.Time // on UpdatedAt: Since ≤ t < Until
-	Before  string    // only cases sorted after this ID: the last one of the page before
+	Order   Order     // "" is Newest
+	Before  string    // only cases sorted after this place: Place of the last one of the page before
 	Limit   int       // 0 = 100, at most 1000
+}
+
+// Order of a list of cases.
+type Order string
+
+// The orders of lists.
+const (
+	Newest    Order = ""        // by ID, the newest first
+	ByUrgency Order = "urgency" // the highest grade first, the newest of a grade first
+)
+
+// Place is where the case stands in a list of this order, for Query.Before.
+func (o Order) Place(c Case) string {
+	if o == ByUrgency {
+		return c.Grade.String() + "-" + c.ID
+	}
+	return c.ID
+}
+
+// Urgency splits a place of the order ByUrgency; ok is false when it is none.
+func Urgency(place string) (g policy.Grade, id string, ok bool) {
+	grade, id, ok := strings.Cut(place, "-")
+	return g, id, ok && g.UnmarshalText([]byte(grade)) == nil
 }
 
 // OpenStates selects what wants attention.

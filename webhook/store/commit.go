@@ -30,6 +30,7 @@ func (db *DB) Commit(ctx context.Context, ch cases.Change) error {
 type parcel struct {
 	delivery, body                           [][]any
 	alerts, cases, events, actions, observed [][]any
+	tallies                                  [][]any
 	cancel                                   []cases.CancelActions
 	beats                                    []cases.Heartbeat
 }
@@ -62,6 +63,7 @@ func pack(ch cases.Change) (parcel, error) {
 		p.observed = append(p.observed, observationRow(o))
 	}
 	p.cancel, p.beats = ch.Cancel, ch.Beats
+	p.tallies = tally(ch.Observations)
 	return p, errors.Join(errs...)
 }
 
@@ -102,7 +104,7 @@ func (p parcel) apply(ctx context.Context, t tx) error {
 	for _, v := range []struct {
 		t    table
 		rows [][]any
-	}{{deliveryTable, p.delivery}, {bodyTable, p.body}, {eventTable, p.events}, {actionTable, p.actions}, {observeTable, p.observed}} {
+	}{{deliveryTable, p.delivery}, {bodyTable, p.body}, {eventTable, p.events}, {actionTable, p.actions}, {observeTable, p.observed}, {tallyTable, p.tallies}} {
 		if _, err := v.t.insert(ctx, t, v.rows); err != nil {
 			return fmt.Errorf("writing %s: %w", v.t.name, err)
 		}

@@ -57,11 +57,21 @@ func (db *DB) Cases(ctx context.Context, q cases.Query) ([]cases.Case, error) {
 	if !q.Until.IsZero() {
 		add("updated_at < ?", micros(q.Until))
 	}
-	if q.Before != "" {
+	order := "id DESC"
+	switch grade, id, ok := cases.Urgency(q.Before); {
+	case q.Order == cases.ByUrgency:
+		order = "grade, id DESC"
+		if !slices.ContainsFunc(q.States, func(s cases.State) bool { return !(cases.Case{State: s}).Open() }) && len(q.States) > 0 {
+			add("state NOT IN ('resolved', 'closed')") // the words of the index
+		}
+		if ok {
+			add("(grade > ? OR (grade = ? AND id < ?))", int64(grade), int64(grade), text(id))
+		}
+	case q.Before != "":
 		add("id < ?", text(q.Before))
 	}
 	rows, err := db.read(ctx, "SELECT "+list(caseKey+" "+caseColumns)+" FROM cases WHERE "+strings.Join(where, " AND ")+
-		" ORDER BY id DESC LIMIT ?", append(args, limit(q.Limit))...)
+		" ORDER BY "+order+" LIMIT ?", append(args, limit(q.Limit))...)
 	out, err := gather(rows, err, scanCase)
 	if err != nil {
 		return nil, fmt.Errorf("listing cases: %w", err)

@@ -31,6 +31,7 @@ var (
 	eventTable    = newTable("events", eventColumns, "")
 	attemptTable  = newTable("attempts", attemptColumns, "ON CONFLICT (action_id, n) DO NOTHING")
 	observeTable  = newTable("observations", observeColumns, "ON CONFLICT (delivery_id, n) DO NOTHING")
+	tallyTable    = newTable("tallies", "slot decision reason shard n", "ON CONFLICT (slot, decision, reason, shard) DO UPDATE SET n = tallies.n + excluded.n")
 	deliveryTable = newTable("deliveries", "id cluster source sender receiver group_key received alerts raw_size raw_cut", "ON CONFLICT (id) DO NOTHING")
 	bodyTable     = newTable("bodies", "delivery_id received raw", "ON CONFLICT (delivery_id) DO NOTHING")
 )

@@ -66,6 +66,13 @@ type Store interface {
 	Body(ctx context.Context, deliveryID string) (body []byte, cut bool, err error)
 	// Observations lists what was decided about an alert, newest first.
 	Observations(ctx context.Context, id alert.Identity, limit int) ([]cases.Observation, error)
+	// Messages reads the newest message of each channel about each of these cases, without payloads, in the order of the channels' first
+	// messages.
+	Messages(ctx context.Context, caseIDs []string) (map[string][]cases.Action, error)
+	// Statistics reads what happened from since to until, which is exclusive.
+	Statistics(ctx context.Context, since, until time.Time) (cases.Statistics, error)
+	// Key is a random key of that name, made when it is first asked for; the same for everybody on this store.
+	Key(ctx context.Context, name string) ([]byte, error)
 	// Counts reads totals.
 	Counts(ctx context.Context) (cases.Counts, error)
 
@@ -97,7 +104,7 @@ type Store interface {
 type Retention struct {
 	Bodies     time.Time // raw bodies received before
 	Deliveries time.Time // deliveries and observations received before
-	Cases      time.Time // closed cases, with all of theirs, closed before
+	Cases      time.Time // closed cases, with all of theirs, closed before; and counts of alerts of a time before
 }
 
 // Options say where the store is.

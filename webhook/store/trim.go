@@ -37,6 +37,17 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 			sum += n
 		}
 	}
+	if r.Cases.IsZero() {
+		return sum, nil
+	}
+	err := db.writer.write(ctx, func(ctx context.Context, t tx) error {
+		n, err := t.exec(ctx, `DELETE FROM tallies WHERE slot < ?`, micros(r.Cases))
+		sum += n
+		return err
+	})
+	if err != nil {
+		return sum, fmt.Errorf("deleting old counts: %w", err)
+	}
 	return sum, nil
 }
 

@@ -50,6 +50,10 @@ func Run(t *testing.T, fresh Fresh) {
 		"ready":                  testReady,
 		"cancelled context":      testCancelledContext,
 		"one failure in a batch": testFailureInBatch,
+		"statistics":             testStatistics,
+		"messages":               testMessages,
+		"urgency":                testUrgency,
+		"key":                    testKey,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
