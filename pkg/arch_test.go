@@ -45,8 +45,9 @@ var may = map[string][]string{
 	"webhook/store/storetest": {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/store"},
 	"webhook/notify":          {"webhook/alert", "webhook/policy", "webhook/cases", "pkg/registry", "pkg/message"}, // policy: the arithmetic of quotas
 	"webhook/action":          {"webhook/cases", "webhook/policy", "webhook/notify"},
-	"webhook/api":             {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
-	"webhook/config":          {"webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
+	"webhook/auth":            {},
+	"webhook/api":             {"webhook/auth", "webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
+	"webhook/config":          {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
 	"webhook/app":             {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/message"},
 	"webhook":                 {"webhook/*", "pkg/httpserver", "pkg/message"},
 }

@@ -98,6 +98,9 @@ func checkFile(path string, stdout, stderr io.Writer) int {
 	if err == nil {
 		_, err = file.GrafanaSecret()
 	}
+	if err == nil {
+		_, err = file.Guard(make([]byte, 32), nil)
+	}
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(stderr, "%s: %s\n", path, strings.TrimSuffix(line, "\n"))

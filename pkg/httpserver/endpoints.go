@@ -88,6 +88,12 @@ func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not allowed here: want POST", r.Method))
 		return
 	}
+	if s.options.MayReload != nil {
+		if err := s.options.MayReload(r); err != nil {
+			answer(w, http.StatusForbidden, err.Error())
+			return
+		}
+	}
 	if err := s.Reload(); err != nil {
 		answer(w, http.StatusBadRequest, err.Error())
 		return

@@ -40,14 +40,15 @@ import (
 
 // Options says what to serve and where. Listen is required, all else has a use when zero.
 type Options struct {
-	Listen        []string             // addresses as net.Listen("tcp", …) takes them; port 0 picks a free one
-	WebConfigFile string               // exporter toolkit's web configuration (TLS, basic_auth_users, …); empty = plain HTTP
-	Registry      *prometheus.Registry // served at /metrics; the server's own metrics are added to it; nil = a new one
-	Logger        *slog.Logger         // nil = nothing is logged
-	Handler       http.Handler         // the program's own pages and API; nil = only what the package comment lists
-	Ready         func() error         // nil = always ready; the error's text is shown to whoever asks
-	Reload        func() error         // nil = no /-/reload and no reload metrics; must keep the old configuration on error
-	Landing       Landing              // when it has a Name: a page at / with links, drawn as exporters draw it
+	Listen        []string                  // addresses as net.Listen("tcp", …) takes them; port 0 picks a free one
+	WebConfigFile string                    // exporter toolkit's web configuration (TLS, basic_auth_users, …); empty = plain HTTP
+	Registry      *prometheus.Registry      // served at /metrics; the server's own metrics are added to it; nil = a new one
+	Logger        *slog.Logger              // nil = nothing is logged
+	Handler       http.Handler              // the program's own pages and API; nil = only what the package comment lists
+	Ready         func() error              // nil = always ready; the error's text is shown to whoever asks
+	Reload        func() error              // nil = no /-/reload and no reload metrics; must keep the old configuration on error
+	MayReload     func(*http.Request) error // nil = anybody; the error's text is answered 403
+	Landing       Landing                   // when it has a Name: a page at / with links, drawn as exporters draw it
 	Limits        Limits
 }
 

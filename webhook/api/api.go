@@ -7,8 +7,8 @@
 //	h, err := api.New(api.Options{Intake: intake, Store: db, Settings: app.Settings, Registerer: reg, Log: logger})
 //	http.ListenAndServe(":9099", h)
 //
-// It decides nothing about alerts (webhook/stage does), sends nothing (webhook/action does), and has no users of its own: basic
-// authentication of the listener is all there is.
+// It decides nothing about alerts (webhook/stage does) and sends nothing (webhook/action does). Who may do what is webhook/auth's to say;
+// every address but the few that are listed open needs a role, by its method.
 package api
 
 import (
@@ -18,11 +18,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/auth"
 	"github.com/foreshock/foreshock/webhook/cases"
 	"github.com/foreshock/foreshock/webhook/policy"
 	"github.com/foreshock/foreshock/webhook/stage"
@@ -40,6 +42,10 @@ type Store interface {
 	Deliveries(ctx context.Context, before string, limit int) ([]cases.DeliveryInfo, error)
 	Body(ctx context.Context, deliveryID string) (body []byte, cut bool, err error)
 	Counts(ctx context.Context) (cases.Counts, error)
+	Messages(ctx context.Context, caseIDs []string) (map[string][]cases.Action, error)
+	Statistics(ctx context.Context, since, until time.Time) (cases.Statistics, error)
+	Key(ctx context.Context, name string) ([]byte, error)
+	Similar(ctx context.Context, c cases.Case, limit int) ([]cases.Case, error)
 	Commit(ctx context.Context, ch cases.Change) error
 }
 
@@ -52,6 +58,7 @@ type Options struct {
 	Registerer prometheus.Registerer // for the metrics
 	Log        *slog.Logger          // nil: nothing is logged
 	Now        func() time.Time      // nil: time.Now
+	Open       []string              // beginnings of addresses that check for themselves who asks, such as /interactions/
 }
 
 // Settings are what a reload may change.
@@ -63,6 +70,11 @@ type Settings struct {
 	Body     int64 // bytes of a body, unpacked, that are read at most
 	Grafana  Signature
 	Rules    policy.Rules
+	Auth     *auth.Guard // nil: everybody may everything
+	// ExternalURL is the address under which people reach the pages.
+	ExternalURL string
+	Explore     Explore
+	Channels    []string // names of those configured, sorted
 }
 
 // Handler serves the API and the pages.
@@ -71,6 +83,13 @@ type Handler struct {
 	mux     http.Handler
 	metrics *metrics
 	heavy   chan struct{} // slots for large bodies
+
+	summaries memo[span, cases.Summary]
+	counts    memo[struct{}, cases.Counts]
+	key       struct {
+		sync.Mutex
+		value []byte
+	}
 }
 
 // New makes the handler and registers its metrics.
@@ -84,33 +103,50 @@ func New(o Options) (*Handler, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	h := &Handler{o: o, heavy: make(chan struct{}, heavySlots)}
+	h := &Handler{
+		o: o, heavy: make(chan struct{}, heavySlots),
+		summaries: memo[span, cases.Summary]{ttl: statisticsFor, max: 32, now: o.Now}, counts: memo[struct{}, cases.Counts]{ttl: countsFor, max: 1, now: o.Now},
+	}
 	var err error
 	if h.metrics, err = newMetrics(o.Registerer); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
-	for _, path := range []string{"/api/v1/alerts", "/alertmanager", "/grafana"} {
+	for _, path := range deliveryPaths() {
 		mux.HandleFunc("POST "+path, h.receive)
 	}
-	mux.HandleFunc("GET /api/v1/cases", h.listCases)
-	mux.HandleFunc("GET /api/v1/cases/{id}", h.readCase)
-	mux.HandleFunc("POST /api/v1/cases/{id}/{command}", h.command)
-	mux.HandleFunc("GET /api/v1/deliveries", h.listDeliveries)
-	mux.HandleFunc("GET /api/v1/deliveries/{id}", h.readDelivery)
-	mux.HandleFunc("GET /api/v1/counts", h.readCounts)
-	mux.HandleFunc("GET /{$}", h.pageCases)
-	mux.HandleFunc("GET /cases/{id}", h.pageCase)
-	mux.HandleFunc("POST /cases/{id}/{command}", h.pageCommand)
-	mux.HandleFunc("GET /deliveries", h.pageDeliveries)
-	mux.HandleFunc("GET /style.css", h.style)
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /api/v1/cases":                 h.listCases,
+		"GET /api/v1/cases/{id}":            h.readCase,
+		"POST /api/v1/cases/{id}/{command}": h.command,
+		"POST /api/v1/cases/bulk/{command}": h.bulkCommand,
+		"GET /api/v1/deliveries":            h.listDeliveries,
+		"GET /api/v1/deliveries/{id}":       h.readDelivery,
+		"GET /api/v1/counts":                h.readCounts,
+		"GET /api/v1/statistics":            h.readStatistics,
+		"GET /{$}":                          h.pageOverview,
+		"GET /cases":                        h.pageCases,
+		"POST /cases/bulk/{command}":        h.own(h.pageBulk),
+		"GET /cases/{id}":                   h.pageCase,
+		"POST /cases/{id}/{command}":        h.own(h.pageCommand),
+		"GET /deliveries":                   h.pageDeliveries,
+		"GET /login":                        h.login,
+		"GET /login/callback":               h.callback,
+		"POST /logout":                      h.own(h.logout),
+		"GET /style.css":                    static("style.css", "text/css; charset=utf-8"),
+		"GET /script.js":                    static("script.js", "text/javascript; charset=utf-8"),
+	} {
+		mux.HandleFunc(pattern, handle)
+	}
 	// What changes anything is refused when a browser says that another site asked for it. Senders of alerts are no browsers.
-	h.mux = http.NewCrossOriginProtection().Handler(mux)
+	h.mux = http.NewCrossOriginProtection().Handler(h.guarded(mux))
 	return h, nil
 }
 
-// policyHeader allows what our pages hold: a style sheet of our own, forms to themselves, and nothing else.
-const policyHeader = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+// policyHeader allows what our pages hold: a style sheet and a script of our own, which reads our own pages; forms to themselves; and nothing
+// else. Nothing within a page is ever a script or a style.
+const policyHeader = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'"
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -139,11 +175,11 @@ func refuse(w http.ResponseWriter, code int, sentence string) {
 
 // trouble answers an error of the store: 404 for what is not there, 409 for a lost race, else 503. Texts of other errors go to the log.
 func (h *Handler) trouble(w http.ResponseWriter, r *http.Request, err error) {
-	code, sentence := h.classify(r, err)
+	code, sentence := h.classify(r.Context(), r.Pattern, err)
 	refuse(w, code, sentence)
 }
 
-func (h *Handler) classify(r *http.Request, err error) (int, string) {
+func (h *Handler) classify(ctx context.Context, route string, err error) (int, string) {
 	var bad *badRequest
 	switch {
 	case errors.As(err, &bad):
@@ -153,8 +189,8 @@ func (h *Handler) classify(r *http.Request, err error) (int, string) {
 	case errors.Is(err, cases.ErrConflict):
 		return http.StatusConflict, "somebody else was faster: look again"
 	}
-	if r.Context().Err() == nil {
-		h.o.Log.Error("the store failed", "route", r.Pattern, "err", err)
+	if ctx.Err() == nil {
+		h.o.Log.Error("the store failed", "route", route, "err", err)
 	}
 	return http.StatusServiceUnavailable, "the store cannot be reached now: try again"
 }
@@ -167,11 +203,14 @@ type badRequest struct {
 
 func (b *badRequest) Error() string { return b.text }
 
-// origin is the address of whoever asked, for people.
+// origin is where a request came from, for people: the address, and the program when it speaks for somebody.
 func origin(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	from := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		from = host
 	}
-	return host
+	if u := auth.From(r.Context()); u.Speaks {
+		return line(u.Name, maxName) + " " + from
+	}
+	return from
 }

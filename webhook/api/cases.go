@@ -42,7 +42,7 @@ func (h *Handler) listCases(w http.ResponseWriter, r *http.Request) {
 	}
 	out := caseList{Cases: orEmpty(all)}
 	if len(all) == q.Limit {
-		out.Next = all[len(all)-1].ID
+		out.Next = q.Order.Place(all[len(all)-1])
 	}
 	answer(w, http.StatusOK, out)
 }
@@ -148,7 +148,7 @@ func readLimit(r *http.Request) (int, error) {
 	return n, nil
 }
 
-// readQuery reads what selects cases: state (open, all, or states), grade, cluster, q, since, until, before, limit. Lists are separated
+// readQuery reads what selects cases: state (open, all, or states), grade, cluster, q, since, until, order, before, limit. Lists are separated
 // by commas; without a state it is the open cases.
 func readQuery(r *http.Request) (cases.Query, error) {
 	v := r.URL.Query()
@@ -156,6 +156,13 @@ func readQuery(r *http.Request) (cases.Query, error) {
 	var err error
 	if q.Limit, err = readLimit(r); err != nil {
 		return q, err
+	}
+	switch order := v.Get("order"); order {
+	case "", "newest":
+	case string(cases.ByUrgency):
+		q.Order = cases.ByUrgency
+	default:
+		return q, &badRequest{http.StatusBadRequest, fmt.Sprintf("order %.40q: want newest or urgency", order)}
 	}
 	switch state := v.Get("state"); state {
 	case "", "open":

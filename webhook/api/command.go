@@ -88,7 +88,7 @@ func (h *Handler) readOrder(w http.ResponseWriter, r *http.Request) (order, erro
 		return o, err
 	}
 	o.Note, o.To, o.For = prose(in.Note), line(in.To, maxName), time.Duration(in.For)
-	o.By = h.who(r, in.By)
+	o.By = h.actor(r, in.By)
 	switch {
 	case o.For < 0 || o.For > maxAck:
 		return o, &badRequest{http.StatusBadRequest, fmt.Sprintf("for %q: want a duration up to %s, such as 30m or 2h", in.For, policy.Duration(maxAck))}
@@ -124,18 +124,6 @@ func readBody(w http.ResponseWriter, r *http.Request) (in orderBody, err error) 
 		return in, &badRequest{http.StatusBadRequest, fmt.Sprintf("Content-Type %.80q: want application/json or application/x-www-form-urlencoded", kind)}
 	}
 	return in, nil
-}
-
-// who gave a command: whoever authenticated, else who the body says.
-func (h *Handler) who(r *http.Request, by string) string {
-	by = line(by, maxName)
-	if user, _, ok := r.BasicAuth(); ok && user != "" {
-		by = line(user, maxName) // the listener has checked the password
-	}
-	if by == "" {
-		by = "anonymous"
-	}
-	return by
 }
 
 // via is the way by which a command came.

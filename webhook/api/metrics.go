@@ -30,6 +30,7 @@ type metrics struct {
 	cut          prometheus.Counter
 	leftOff      prometheus.Counter
 	commands     *prometheus.CounterVec
+	unauthorised prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -53,6 +54,9 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		commands: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "foreshock_webhook_commands_total", Help: "Commands of people on cases that were carried out.",
 		}, []string{"command"}),
+		unauthorised: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "foreshock_webhook_unauthorized_total", Help: "Requests without credentials, or with wrong ones, that were refused.",
+		}),
 	}
 	for _, r := range refusals() {
 		m.refusedTotal.WithLabelValues(r)
@@ -63,7 +67,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, c := range Commands() {
 		m.commands.WithLabelValues(string(c))
 	}
-	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.leftOff, m.commands} {
+	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.leftOff, m.commands, m.unauthorised} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the metrics of the API: %w", err)
 		}

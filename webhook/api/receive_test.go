@@ -37,6 +37,7 @@ type memory struct {
 	deliveries []alert.Delivery
 	stories    map[string]cases.Story
 	commits    []cases.Change
+	statistics cases.Statistics
 	conflicts  int    // of the next commits
 	during     func() // a delivery; may be nil
 }
@@ -75,6 +76,9 @@ func (m *memory) Story(_ context.Context, id string) (cases.Story, error) {
 }
 
 func (m *memory) Deliveries(context.Context, string, int) ([]cases.DeliveryInfo, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
 	return []cases.DeliveryInfo{{ID: "D1", Source: alert.Alertmanager, HasRaw: true, GroupKey: `{}:{alertname="<script>alert(1)</script>"}`}}, m.err
 }
 
@@ -106,6 +110,29 @@ func (m *memory) Commit(_ context.Context, ch cases.Change) error {
 		m.stories[c.ID] = s
 	}
 	return nil
+}
+
+func (m *memory) Messages(_ context.Context, ids []string) (map[string][]cases.Action, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string][]cases.Action{}
+	for _, id := range ids {
+		out[id] = m.stories[id].Actions
+	}
+	return out, m.err
+}
+
+func (m *memory) Statistics(context.Context, time.Time, time.Time) (cases.Statistics, error) {
+	return m.statistics, m.err
+}
+
+func (m *memory) Similar(_ context.Context, c cases.Case, _ int) ([]cases.Case, error) {
+	c.ID, c.State, c.ResolvedAt, c.AckedBy = "C0", cases.Closed, c.OpenedAt.Add(time.Hour), c.Title
+	return []cases.Case{c}, m.err
+}
+
+func (m *memory) Key(context.Context, string) ([]byte, error) {
+	return []byte("0123456789abcdef0123456789abcdef"), m.err
 }
 
 var clock = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -65,6 +66,7 @@ type App struct {
 	store    Store
 	executor *action.Executor
 	server   *httpserver.Server
+	key      []byte // signs sessions
 
 	stop context.CancelFunc // ends the executor and the sweeper
 	shut context.CancelFunc // ends the listener
@@ -116,6 +118,12 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 			err = errors.Join(err, a.store.Close())
 		}
 	}()
+	if a.key, err = a.store.Key(ctx, "sessions"); err != nil {
+		return nil, err
+	}
+	if err := a.guard(first); err != nil {
+		return nil, err
+	}
 	if err := a.wire(); err != nil {
 		return nil, err
 	}
@@ -162,8 +170,15 @@ func (a *App) wire() error {
 	file := a.state.Load().file
 	a.server, err = httpserver.New(httpserver.Options{
 		Listen: or(o.Listen, file.Web.Listen), WebConfigFile: or([]string{o.WebConfigFile}, []string{file.Web.ConfigFile})[0],
-		Registry: o.Registry, Logger: o.Log, Handler: handler, Ready: a.ready, Reload: a.reload, Limits: listenerLimits(o.Limits),
+		Registry: o.Registry, Logger: o.Log, Handler: handler, Ready: a.ready, Reload: a.reload, MayReload: handler.MayReload,
+		Limits: listenerLimits(o.Limits),
 	})
+	return err
+}
+
+// guard puts who may do what into the settings.
+func (a *App) guard(s *state) (err error) {
+	s.settings.Auth, err = s.file.Guard(a.key, a.o.Now)
 	return err
 }
 
@@ -211,12 +226,16 @@ func (a *App) open(file *config.File) (*state, error) {
 			Key: []byte(key.Reveal()), Header: file.Grafana.SignatureHeader, TimestampHeader: file.Grafana.TimestampHeader,
 			MaxAge: time.Duration(file.Grafana.MaxAge),
 		},
+		ExternalURL: file.ExternalURL, Explore: api.Explore{URL: file.Grafana.URL, DataSource: file.Grafana.DataSource}, Channels: file.Channels.Names(),
 	}}, nil
 }
 
 // reload replaces what a reload can replace; on error the old stays. What needs a restart is said in the log.
 func (a *App) reload() error {
 	next, err := a.load()
+	if err == nil {
+		err = a.guard(next)
+	}
 	if err != nil {
 		return err
 	}
@@ -253,8 +272,21 @@ func (a *App) Start() error {
 	})
 	a.wg.Go(func() { a.sweep(work) })
 	go func() { a.fail <- a.server.Run(serve) }()
+	if s := a.state.Load(); s.settings.Auth.Open() && s.file.Web.ConfigFile == "" && a.o.WebConfigFile == "" && slices.ContainsFunc(a.server.Addrs(), beyondLoopback) {
+		a.o.Log.Warn("anyone who reaches this address may send alerts and give commands: set auth, or web.config_file", "addresses", a.server.Addrs())
+	}
 	a.o.Log.Info("listening", "addresses", a.server.Addrs(), "channels", a.state.Load().file.Channels.Names())
 	return nil
+}
+
+// beyondLoopback reports whether other machines can reach the address.
+func beyondLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip == nil || !ip.IsLoopback()
 }
 
 // Addr is the first address listened on.

@@ -219,7 +219,7 @@ func TestLifeOfACase(t *testing.T) {
 			t.Errorf("the case page (%d) does not hold %q", code, want)
 		}
 	}
-	if code, page := h.get("/?state=all"); code != 200 || !strings.Contains(page, "Down") || !strings.Contains(page, "hook") {
+	if code, page := h.get("/cases?state=all"); code != 200 || !strings.Contains(page, "Down") || !strings.Contains(page, "hook") {
 		t.Errorf("the list (%d) lacks the case: %s", code, page)
 	}
 	var deliveries struct{ Deliveries []cases.DeliveryInfo }

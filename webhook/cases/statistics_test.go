@@ -17,15 +17,19 @@ func TestSummarise(t *testing.T) {
 	at := func(minutes float64) time.Time { return zero.Add(time.Duration(minutes * float64(time.Minute))) }
 	s := cases.Statistics{
 		Tallies: []cases.Tally{
-			{Slot: at(0), Decision: "accepted", Reason: "fired", N: 2}, {Slot: at(5), Decision: "dropped", Reason: "repeat", N: 6},
-			{Slot: at(60), Decision: "accepted", Reason: "storm", N: 2}, {Slot: at(-5), Decision: "accepted", Reason: "fired", N: 99},
+			{Slot: at(0), Decision: "accepted", Reason: "fired", N: 2},
+			{Slot: at(5), Decision: "dropped", Reason: "repeat", N: 6},
+			{Slot: at(60), Decision: "accepted", Reason: "storm", N: 2},
+			{Slot: at(-5), Decision: "accepted", Reason: "fired", N: 99},
 		},
 		Courses: []cases.Course{
 			{Grade: policy.P0, Opened: at(1), Acked: at(2), Resolved: at(11)}, {Grade: policy.P0, Opened: at(2), Acked: at(5)}, {Grade: policy.P2, Opened: at(61)},
 		},
 		Sends: []cases.Send{
-			{Channel: "slack", Began: at(1), Ended: at(1.5), Result: "failed"}, {Channel: "slack", Began: at(2), Ended: at(2.25), Result: "sent"},
-			{Channel: "log", Began: at(61), Ended: at(61), Result: "sent"}, {Channel: "log", Began: at(62), Ended: at(62), Result: "obsolete"},
+			{Channel: "slack", Began: at(1), Ended: at(1.5), Result: "failed"},
+			{Channel: "slack", Began: at(2), Ended: at(2.25), Result: "sent"},
+			{Channel: "log", Began: at(61), Ended: at(61), Result: "sent"},
+			{Channel: "log", Began: at(62), Ended: at(62), Result: "obsolete"},
 			{Channel: "log", Began: at(63), Result: "unknown"},
 		},
 	}

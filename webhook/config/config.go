@@ -43,6 +43,7 @@ type File struct {
 	Store         Store               `yaml:"store"`
 	Alertmanagers map[string][]string `yaml:"alertmanagers"` // addresses by cluster, to ask when deliveries contradict each other
 	Grafana       Grafana             `yaml:"grafana"`
+	Auth          Auth                `yaml:"auth"`
 	Limits        Limits              `yaml:"limits"`
 	Retention     Retention           `yaml:"retention"`
 	Channels      Channels            `yaml:"channels"`
@@ -72,6 +73,8 @@ type Grafana struct {
 	SignatureHeader string          `yaml:"signature_header"`
 	TimestampHeader string          `yaml:"timestamp_header"` // as in the contact point; empty: the signature covers the body alone
 	MaxAge          policy.Duration `yaml:"max_age"`          // of a signed timestamp
+	URL             string          `yaml:"url"`              // under which people reach Grafana, for links into it
+	DataSource      string          `yaml:"datasource"`       // UID of its Prometheus data source
 }
 
 // Limits bound one delivery.
@@ -99,6 +102,7 @@ func Default() File {
 		Cluster:  "default",
 		Web:      Web{Listen: []string{":9099"}},
 		Grafana:  Grafana{SignatureHeader: "X-Grafana-Alerting-Signature", MaxAge: policy.Duration(5 * time.Minute)},
+		Auth:     defaultAuth(),
 		// 64 KiB of a text and 16 MiB together: see alert.DefaultLimits. 1 MiB of raw body is more than 1,000 ordinary alerts.
 		// 256 MiB is beyond any Alertmanager, and is unpacked in seconds.
 		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Memory: 512 << 20, Body: 256 << 20},
@@ -129,8 +133,12 @@ func Load(path string) (*File, error) {
 	}
 	f.path = path
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile} {
+	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile, &f.Auth.OIDC.ClientSecretFile} {
 		*p = within(dir, *p)
+	}
+	for name, t := range f.Auth.Tokens {
+		t.TokenFile = within(dir, t.TokenFile)
+		f.Auth.Tokens[name] = t
 	}
 	for _, c := range f.Channels {
 		for name, v := range c.settings {
@@ -166,10 +174,8 @@ func Parse(text []byte) (*File, error) {
 		// One obvious route: everything to every channel.
 		f.Routes = []policy.Route{{Name: "default", Channels: f.Channels.Names()}}
 	}
-	for _, check := range []func() error{f.web, f.store, f.grafana, f.sizes, f.addresses, f.rules} {
-		if err := check(); err != nil {
-			d.errs = append(d.errs, d.at(err))
-		}
+	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules} {
+		d.errs = append(d.errs, d.each(check())...)
 	}
 	return &f, errors.Join(d.errs...)
 }
@@ -236,6 +242,8 @@ func (f *File) grafana() error {
 		return errors.New("grafana: both hmac_secret and hmac_secret_file are set: want one")
 	case g.SignatureHeader == "":
 		return errors.New("grafana.signature_header: is empty: want the name of a header")
+	case g.URL != "" && !goodURL(g.URL):
+		return errors.New("grafana.url: want an address like https://grafana.example.com")
 	case g.MaxAge <= 0:
 		return fmt.Errorf("grafana.max_age: %q: want a duration above 0", g.MaxAge)
 	}

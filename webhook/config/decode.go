@@ -62,6 +62,21 @@ func (d *decoder) at(err error) error {
 	}
 }
 
+// each turns every error of a joined one into one with its line.
+func (d *decoder) each(err error) (out []error) {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{d.at(err)}
+	}
+	for _, e := range joined.Unwrap() {
+		out = append(out, d.at(e))
+	}
+	return out
+}
+
 var (
 	textType = reflect.TypeFor[encoding.TextUnmarshaler]()
 	channels = reflect.TypeFor[Channels]()

@@ -128,6 +128,18 @@ func (db *DB) Messages(ctx context.Context, caseIDs []string) (map[string][]case
 	return out, nil
 }
 
+// Similar lists other cases of the same key or title. See Store.
+func (db *DB) Similar(ctx context.Context, c cases.Case, n int) ([]cases.Case, error) {
+	columns := list(caseKey + " " + caseColumns)
+	rows, err := db.read(ctx, "SELECT "+columns+" FROM cases WHERE key = ? AND id <> ? UNION SELECT "+columns+" FROM cases WHERE title = ? AND id <> ? ORDER BY id DESC LIMIT ?",
+		text(c.Key), text(c.ID), text(c.Title), text(c.ID), limit(n))
+	out, err := gather(rows, err, scanCase)
+	if err != nil {
+		return nil, fmt.Errorf("listing cases similar to %q: %w", c.ID, err)
+	}
+	return out, nil
+}
+
 // Key is a random key that everybody on this store shares. See Store.
 func (db *DB) Key(ctx context.Context, name string) ([]byte, error) {
 	fresh := make([]byte, 32)

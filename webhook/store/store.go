@@ -69,6 +69,8 @@ type Store interface {
 	// Messages reads the newest message of each channel about each of these cases, without payloads, in the order of the channels' first
 	// messages.
 	Messages(ctx context.Context, caseIDs []string) (map[string][]cases.Action, error)
+	// Similar lists other cases of the same key or title, newest first.
+	Similar(ctx context.Context, c cases.Case, limit int) ([]cases.Case, error)
 	// Statistics reads what happened from since to until, which is exclusive.
 	Statistics(ctx context.Context, since, until time.Time) (cases.Statistics, error)
 	// Key is a random key of that name, made when it is first asked for; the same for everybody on this store.

@@ -31,7 +31,8 @@ func testStatistics(t *testing.T, db *store.DB) {
 	slot := epoch.Truncate(cases.SlotLength)
 	want := cases.Statistics{
 		Tallies: []cases.Tally{
-			{Slot: slot, Decision: "accepted", Reason: "fired", N: 3}, {Slot: slot, Decision: "dropped", Reason: "repeat", N: 1},
+			{Slot: slot, Decision: "accepted", Reason: "fired", N: 3},
+			{Slot: slot, Decision: "dropped", Reason: "repeat", N: 1},
 			{Slot: slot.Add(cases.SlotLength), Decision: "accepted", Reason: "fired", N: 1},
 		},
 		Courses: []cases.Course{{Grade: policy.P1, Opened: at(0), Acked: at(60), Resolved: at(600)}, {Grade: policy.P3, Opened: at(100)}},
@@ -81,6 +82,20 @@ func testUrgency(t *testing.T, db *store.DB) {
 	q = cases.Query{Order: cases.ByUrgency}
 	if got := ids(must[[]cases.Case](t)(db.Cases(ctx, q))); got != "c3 c2 c4 c1 " {
 		t.Errorf("all by urgency: %s", got)
+	}
+}
+
+func testSimilar(t *testing.T, db *store.DB) {
+	a, b, c, d := aCase("c1"), aCase("c2"), aCase("c3"), aCase("c4")
+	a.State, b.Title = cases.Closed, "something else"
+	d.Key, d.Title = a.Key, "renamed"
+	c.Title = a.Title
+	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{a, b, c, d}}))
+	if got := ids(must[[]cases.Case](t)(db.Similar(ctx, a, 5))); got != "c4 c3 " {
+		t.Errorf("similar: %s", got)
+	}
+	if got := ids(must[[]cases.Case](t)(db.Similar(ctx, a, 1))); got != "c4 " {
+		t.Errorf("the newest similar one: %s", got)
 	}
 }
 

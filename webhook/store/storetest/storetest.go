@@ -53,6 +53,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"statistics":             testStatistics,
 		"messages":               testMessages,
 		"urgency":                testUrgency,
+		"similar":                testSimilar,
 		"key":                    testKey,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,10 +11,14 @@ CREATE TABLE tallies (
 );
 CREATE INDEX cases_opened ON cases (opened_at);
 CREATE INDEX cases_urgency ON cases (grade, id, state) WHERE state NOT IN ('resolved', 'closed');
+CREATE INDEX cases_key ON cases (key, id);
+CREATE INDEX cases_title ON cases (title, id);
 CREATE INDEX attempts_began ON attempts (began, channel, ended, result);
 
 -- +goose Down
 DROP INDEX attempts_began;
+DROP INDEX cases_title;
+DROP INDEX cases_key;
 DROP INDEX cases_urgency;
 DROP INDEX cases_opened;
 DROP TABLE tallies;
