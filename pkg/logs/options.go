@@ -15,15 +15,9 @@ type Options struct {
 	Siblings      int               `json:"siblings" yaml:"siblings" min:"2" max:"1000" help:"From how many words in one place on, all else equal, the place is a variable. One less where twice the context is equal."`
 	Context       int               `json:"context" yaml:"context" min:"1" max:"100" help:"How many other words must be equal for that."`
 	Bucket        int               `json:"bucket" yaml:"bucket" min:"8" max:"10000" help:"How many templates of one shape are kept apart before the places with the most words become variables."`
-	Window        registry.Duration `json:"window" yaml:"window" min:"1s" max:"1d" help:"How long the windows are in which lines are counted to tell a shift of the rate."`
-	Masks         []Mask            `json:"masks" yaml:"masks" help:"More patterns to mask, before the built-in ones."`
+	Window        registry.Duration `json:"window" yaml:"window" min:"1" max:"86400" help:"How long the windows are in which lines are counted to tell a shift of the rate."`
+	Masks         []string          `json:"masks" yaml:"masks" help:"Regular expressions (RE2) of what varies, looked for before the built-in masks."`
 	Protected     []string          `json:"protected" yaml:"protected" help:"More words that tell templates apart."`
-}
-
-// Mask is a pattern (RE2) whose matches vary.
-type Mask struct {
-	Name    string `json:"name" yaml:"name"`
-	Pattern string `json:"pattern" yaml:"pattern"`
 }
 
 // DefaultOptions are one setting for all systems.
@@ -51,9 +45,9 @@ func (o *Options) Validate() error {
 	if o.Window < registry.Duration(1e9) || o.Window > registry.Day {
 		return fmt.Errorf("window: got %s, want 1s to 1d", o.Window)
 	}
-	for i, m := range o.Masks {
-		if _, err := regexp.Compile(m.Pattern); err != nil {
-			return fmt.Errorf("masks[%d].pattern: got %q, want a regular expression (RE2): %w", i, m.Pattern, err)
+	for i, pattern := range o.Masks {
+		if _, err := regexp.Compile(pattern); err != nil {
+			return fmt.Errorf("masks[%d]: got %q, want a regular expression (RE2): %w", i, pattern, err)
 		}
 	}
 	return nil
@@ -69,8 +63,8 @@ func (o *Options) enough(context int) int {
 
 func (o *Options) masks() []customMask {
 	var all []customMask
-	for _, m := range o.Masks {
-		all = append(all, customMask{regexp.MustCompile(m.Pattern)})
+	for _, pattern := range o.Masks {
+		all = append(all, customMask{regexp.MustCompile(pattern)})
 	}
 	return all
 }

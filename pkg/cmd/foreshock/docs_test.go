@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/alecthomas/kingpin/v2"
 )
 
 // The page has every flag of every command with its default.
@@ -23,7 +25,7 @@ func TestDocumentedFlags(t *testing.T) {
 			continue
 		}
 		section, _, _ = strings.Cut(section, "\n## ")
-		for _, f := range app.GetCommand(name).Model().Flags {
+		for _, f := range clause(app, name).Model().Flags {
 			if f.Hidden {
 				continue
 			}
@@ -51,9 +53,19 @@ func TestDocumentedFlags(t *testing.T) {
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"en", "zh-Hans"} {
-		got := foreshock(t, "", "--lang", lang, "detect", "--help").out + foreshock(t, "", "--lang", lang, "score", "--help").out + foreshock(t, "", "--lang", lang, "check", "--help").out + foreshock(t, "", "--lang", lang, "detectors", "--help").out + foreshock(t, "", "--lang", lang, "evaluate", "--help").out + foreshock(t, "", "--lang", lang, "replay", "--help").out + foreshock(t, "", "--lang", lang, "selftest", "--help").out + foreshock(t, "", "--lang", lang, "estimate", "--help").out
+		got := foreshock(t, "", "--lang", lang, "detect", "--help").out + foreshock(t, "", "--lang", lang, "score", "--help").out + foreshock(t, "", "--lang", lang, "check", "--help").out + foreshock(t, "", "--lang", lang, "detectors", "--help").out + foreshock(t, "", "--lang", lang, "evaluate", "--help").out + foreshock(t, "", "--lang", lang, "replay", "--help").out + foreshock(t, "", "--lang", lang, "selftest", "--help").out + foreshock(t, "", "--lang", lang, "estimate", "--help").out + foreshock(t, "", "--lang", lang, "logs", "parse", "--help").out
 		if strings.Contains(got, "cli.help") {
 			t.Errorf("%s: a text is missing:\n%s", lang, got)
 		}
 	}
+}
+
+// clause finds a command by its full name: "logs parse" is one of those below logs.
+func clause(app *kingpin.Application, name string) *kingpin.CmdClause {
+	words := strings.Fields(name)
+	c := app.GetCommand(words[0])
+	for _, w := range words[1:] {
+		c = c.GetCommand(w)
+	}
+	return c
 }
