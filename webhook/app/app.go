@@ -136,6 +136,7 @@ func (a *App) wire() error {
 	counts := action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...)
 	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
 	handlers := later.Handlers()
+	handlers[cases.Review] = review{stage.Reviewer{Store: a.store, Rules: a.rules, Now: o.Now}}
 	handlers[cases.AutoClose] = action.Close{Cases: a.store, Now: o.Now}
 	options := action.Options{
 		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
@@ -153,6 +154,10 @@ func (a *App) wire() error {
 		Chain: stage.Chain{
 			stage.Normalise{},
 			stage.Dedup{Store: a.store, Authority: authority{a}, Metrics: counters},
+			stage.Grade{Rules: a.rules},
+			stage.Flap{Rules: a.rules},
+			stage.Regrade{Rules: a.rules},
+			stage.Mute{Rules: a.rules, Store: a.store},
 			stage.Plan{Rules: a.rules},
 		},
 		Store: a.store, Committed: a.executor.Wake, Metrics: counters,

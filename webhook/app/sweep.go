@@ -12,6 +12,9 @@ import (
 // sweepEvery is how often what is past its retention is deleted: often enough that each time is little.
 const sweepEvery = 10 * time.Minute
 
+// linksFor is how long alerts may find cases by links: the longest window that can be configured, twice.
+const linksFor = 48 * time.Hour
+
 // sweep deletes what is past its retention until the context ends.
 func (a *App) sweep(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
@@ -42,5 +45,5 @@ func expired(r config.Retention, now time.Time) store.Retention {
 		}
 		return now.Add(-time.Duration(d))
 	}
-	return store.Retention{Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases)}
+	return store.Retention{Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases), Links: now.Add(-linksFor)}
 }

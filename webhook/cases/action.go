@@ -11,6 +11,7 @@ type Kind string
 // The kinds of actions that exist now.
 const (
 	Notify    Kind = "notify"   // send the Notice in Payload to Channel
+	Review    Kind = "review"   // look at the case again: is it to be told, graded anew, merged, settled
 	AutoClose Kind = "close"    // close the case if it is still resolved in the same epoch
 	Escalate  Kind = "escalate" // carry out a step of the ladder if the case is still not acknowledged
 	ExpireAck Kind = "expire"   // end the acknowledgement if it is still the same one

@@ -27,7 +27,8 @@ import (
 type Case struct {
 	ID string `json:"id"` // unique, sorts by time of opening (ULID)
 	// Key groups alerts into cases: of all cases of one key at most one is not
-	// closed. For now the identity of the alert that opened it.
+	// closed. The identity of the alert that opened it, or "storm/…" for the case
+	// that a storm of one source goes to.
 	Key     string       `json:"key"`
 	Cluster string       `json:"cluster"`
 	Title   string       `json:"title"` // one line of plain text, from the alert; not escaped
@@ -58,6 +59,7 @@ type Case struct {
 
 	Ladder Ladder   `json:"ladder,omitzero"` // how far the escalation has come
 	SLA    Deadline `json:"sla,omitzero"`    // in which time it is to be solved
+	CaseNoise
 
 	// Version counts stored changes. In a Change it is the version that the
 	// decision was based on, 0 for a new case; a store adds one.
@@ -96,7 +98,8 @@ type Alert struct {
 
 	FirstSeen time.Time `json:"firstSeen"`
 	LastSeen  time.Time `json:"lastSeen"`
-	Version   int64     `json:"version"` // as Case.Version
+	AlertNoise
+	Version int64 `json:"version"` // as Case.Version
 }
 
 // Firing reports whether the alert fires, from the folded times alone: the
@@ -125,7 +128,7 @@ type Observation struct {
 	StartsAt   time.Time      `json:"startsAt"`
 	EndsAt     time.Time      `json:"endsAt,omitzero"`
 	At         time.Time      `json:"at"`       // when it was received
-	Decision   string         `json:"decision"` // stage.Decision: "accepted" or "dropped"
+	Decision   string         `json:"decision"` // stage.Decision, e.g. "accepted", "dropped" or "merged"
 	Reason     string         `json:"reason"`   // stage.Reason, e.g. "fired", "repeat"
 	Note       string         `json:"note,omitempty"`
 	CaseID     string         `json:"caseId,omitempty"`

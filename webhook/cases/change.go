@@ -34,12 +34,19 @@ type Change struct {
 	// Beats are signs of life of watchdogs; only newer times than the stored ones
 	// are taken.
 	Beats []Heartbeat
+	// Links are joined with what is stored of the same kind, key and case; those
+	// of the cases in Unlink are removed before.
+	Links  []Link
+	Unlink []string
+	Splits []Split
+	Mutes  []MuteOrder // added, or replaced by ID
 }
 
 // Empty reports whether the change writes nothing.
 func (c Change) Empty() bool {
 	return c.Delivery == nil && len(c.Observations) == 0 && len(c.Alerts) == 0 && len(c.Cases) == 0 &&
-		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0 && len(c.Beats) == 0
+		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0 && len(c.Beats) == 0 &&
+		len(c.Links) == 0 && len(c.Unlink) == 0 && len(c.Splits) == 0 && len(c.Mutes) == 0
 }
 
 // CancelActions calls off what waits: the actions of the case of these kinds

@@ -25,6 +25,11 @@ const (
 	SLAWarned    EventKind = "sla_warned"   // most of the time to solve it is over
 	SLABreached  EventKind = "sla_breached" // the time to solve it is over
 	Overridden   EventKind = "overridden"   // somebody was put on call, or no longer; of no case
+	Joined       EventKind = "joined"       // an alert was merged into the case; Note says why
+	Left         EventKind = "left"         // an alert was taken out of the case; To is where it is now
+	Flapping     EventKind = "flapping"     // an alert began to flap, or is held since it flaps
+	Settled      EventKind = "settled"      // an alert no longer flaps
+	Muted        EventKind = "muted"        // a message was held back; Note says by whom and until when
 )
 
 // Event is one line of a case's timeline; it is never changed. Text in it may

@@ -22,6 +22,12 @@ const (
 	WhatExpired      What = "expired"      // the acknowledgement ran out
 	WhatSLAWarning   What = "sla_warning"  // most of the time to solve it is over
 	WhatSLABreached  What = "sla_breached" // the time to solve it is over
+	WhatFlapping     What = "flapping"     // an alert changes all the time; its changes are not told until it settles
+	WhatSettled      What = "settled"      // what flapped does no longer, and still fires
+	WhatRegraded     What = "regraded"     // the grade rose, or new facts lowered it
+	WhatGrew         What = "grew"         // alerts were merged into the case
+	WhatDigest       What = "digest"       // the case grew since the last message; Note counts the causes
+	WhatMerged       What = "merged"       // the case goes on as a part of another; Note names it
 )
 
 // MaxNoticeAlerts bounds the alerts within one notice; More counts the others.

@@ -96,7 +96,7 @@ type Retention struct {
 // Default is the configuration without a file: SQLite in the working directory, no channels.
 func Default() File {
 	rules := policy.DefaultRules()
-	rules.Routes = nil
+	rules.Routes, rules.Noise = nil, policy.DefaultNoise()
 	return File{
 		Language: message.English,
 		Cluster:  "default",

@@ -27,6 +27,10 @@ type Rules struct {
 	// People and Schedules are whom steps of ladders may name.
 	People    map[string]Person   `json:"people,omitempty" yaml:"people"`
 	Schedules map[string]Schedule `json:"schedules,omitempty" yaml:"schedules"`
+	// Noise says how many messages are made of many alerts.
+	Noise Noise `json:"noise" yaml:"noise"`
+	// Mutes hold back messages for a time.
+	Mutes Mutes `json:"mutes,omitempty" yaml:"mutes"`
 }
 
 // GradeRule gives alerts that match all Match the grade Grade.
@@ -49,14 +53,18 @@ type Route struct {
 // or `rule 2: team="db"`.
 type Reason string
 
-// DefaultRules grades by severity and sends everything to the given channels.
+// DefaultRules grades by severity and sends everything to the given channels, at
+// once: the holds of DefaultNoise are for configurations.
 func DefaultRules(channels ...string) Rules {
+	noise := DefaultNoise()
+	noise.Hold = Hold{}
 	return Rules{
 		Routes:     []Route{{Name: "default", Channels: channels}},
 		Retry:      DefaultRetry(),
 		CloseAfter: Duration(24 * time.Hour),
 		Escalation: DefaultEscalation(),
 		SLA:        DefaultSLA(),
+		Noise:      noise,
 	}
 }
 

@@ -38,7 +38,37 @@ func (r Rules) Validate(channels []string) error {
 	if err := r.validEscalation(known); err != nil {
 		return err
 	}
-	return r.SLA.validate()
+	if err := r.SLA.validate(); err != nil {
+		return err
+	}
+	if err := r.Noise.Validate(); err != nil {
+		return err
+	}
+	return r.validMutes(known)
+}
+
+func (r Rules) validMutes(known []string) error {
+	names := map[string]bool{}
+	for i, m := range r.Mutes {
+		if err := m.Validate(); err != nil {
+			return fmt.Errorf("mutes[%d].%w", i, err)
+		}
+		if names[m.Name] {
+			return fmt.Errorf("mutes[%d].name: %q is taken by an earlier mute: want a name of its own", i, m.Name)
+		}
+		names[m.Name] = true
+		for _, c := range m.Channels {
+			if !slices.Contains(known, c) {
+				return fmt.Errorf("mutes[%d].channels: unknown channel %q: want one of %s", i, c, strings.Join(known, ", "))
+			}
+		}
+		for _, name := range m.Routes {
+			if !slices.ContainsFunc(r.Routes, func(route Route) bool { return route.Name == name }) {
+				return fmt.Errorf("mutes[%d].routes: unknown route %q: want the name of one in routes", i, name)
+			}
+		}
+	}
+	return nil
 }
 
 func validRoutes(routes []Route, known []string) error {

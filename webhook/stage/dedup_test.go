@@ -268,6 +268,7 @@ func TestPlanCase(t *testing.T) {
 		ID: c.ID, Key: "prod/" + a.Fingerprint, Cluster: "prod", Title: "DiskFull: disk full on x", Labels: a.Labels, State: cases.New,
 		Grade: policy.P1, GradeReason: `severity="error"`, Channels: []string{"slack", "log"}, Routes: []string{"default"},
 		Epoch: 1, Firing: 1, Total: 1, StartedAt: at(0), OpenedAt: at(1), UpdatedAt: at(1), Version: 1,
+		CaseNoise: cases.CaseNoise{Heard: cases.WhatOpened, ToldAt: at(1), Told: 1, Base: policy.P1, BaseReason: `severity="error"`},
 	}
 	if d := cmp.Diff(want, c); d != "" {
 		t.Errorf("case (-want +got):\n%s", d)
@@ -286,8 +287,8 @@ func TestPlanCase(t *testing.T) {
 		}
 	}
 	wantKeys := []string{
-		"1/opened/slack@slack", "1/opened/log@log", "1/close@internal", "1/resolved/slack@slack", "1/resolved/log@log",
-		"2/reopened/slack@slack", "2/reopened/log@log", "2/close@internal", "2/resolved/slack@slack", "2/resolved/log@log",
+		"1/opened/slack@slack", "1/opened/log@log", "1/close/1@internal", "1/resolved/slack@slack", "1/resolved/log@log",
+		"2/reopened/slack@slack", "2/reopened/log@log", "2/close/3@internal", "2/resolved/slack@slack", "2/resolved/log@log",
 	}
 	if d := cmp.Diff(wantKeys, keys); d != "" {
 		t.Errorf("actions (-want +got):\n%s", d)

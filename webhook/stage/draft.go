@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
@@ -21,6 +22,7 @@ type draft struct {
 	cases  map[string]cases.Case          // prior, overlaid with what changed
 	byKey  map[string]string
 	fresh  map[string]bool // IDs of changed cases
+	links  []cases.Link
 	told   []telling
 }
 
@@ -32,6 +34,8 @@ type telling struct {
 	alerts []alert.Alert
 	more   int
 	note   string
+	// channels hear it; nil: all of the case.
+	channels []string
 }
 
 func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
@@ -46,7 +50,10 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 		d.byKey = map[string]string{}
 	}
 	d.ev.Verdicts = slices.Clone(ev.Verdicts)
-	d.ev.Change = cases.Change{Delivery: &d.ev.Delivery}
+	d.ev.Change = cases.Change{}
+	if ev.Delivery.ID != "" {
+		d.ev.Change.Delivery = &d.ev.Delivery
+	}
 	d.ev.CaseChanges = map[string]int{}
 	return d
 }
@@ -79,8 +86,13 @@ func (d *draft) move(c *cases.Case, on cases.Trigger, v *Verdict) error {
 
 func (d *draft) event(c cases.Case, e cases.Event, v *Verdict) {
 	e.CaseID, e.At, e.DeliveryID = c.ID, d.ev.Now, d.ev.Delivery.ID
-	e.Actor, e.Alert = string(d.ev.Delivery.Message.Source), v.Identity.String()
-	if e.Kind == cases.StateChanged || e.Kind == cases.Opened {
+	e.Actor = string(d.ev.Delivery.Message.Source)
+	if v != nil {
+		e.Alert = v.Identity.String()
+	}
+	switch e.Kind {
+	case cases.Fired, cases.AlertEnded, cases.Believed:
+	default:
 		e.Actor = cases.System
 	}
 	d.ev.Change.Events = append(d.ev.Change.Events, e)
@@ -91,35 +103,48 @@ func (d *draft) cancel(caseID, reason string, kinds ...cases.Kind) {
 }
 
 // tell plans a message about the case as it is now.
-func (d *draft) tell(c cases.Case, what cases.What, v *Verdict) {
+func (d *draft) tell(c cases.Case, t telling) {
 	c.UpdatedAt = d.at(c)
-	d.told = append(d.told, telling{what: what, of: c, alerts: []alert.Alert{v.Alert}, note: v.Note})
+	c.ToldAt, c.Heard, c.Untold, c.CaseNoise.Told = d.ev.Now, t.what, "", c.Total
+	if t.what == cases.WhatOpened || t.what == cases.WhatReopened {
+		c.Digests = 0
+	}
+	d.put(c)
+	t.of = d.cases[c.ID]
+	d.told = append(d.told, t)
+}
+
+// telling about one alert.
+func about(what cases.What, v *Verdict, channels []string) telling {
+	return telling{what: what, alerts: []alert.Alert{v.Alert}, note: v.Note, channels: channels}
 }
 
 // join adds an alert to the message about its case that this delivery causes
-// anyway; without one it stays silent.
-func (d *draft) join(c cases.Case, v *Verdict) {
+// anyway; false when there is none, or one to others.
+func (d *draft) join(c cases.Case, what cases.What, v *Verdict) bool {
 	for i := len(d.told) - 1; i >= 0; i-- {
 		t := &d.told[i]
 		if t.of.ID != c.ID {
 			continue
 		}
-		if t.what == cases.WhatResolved {
-			return
+		if t.what == cases.WhatResolved || t.channels != nil || (what != "" && what != cases.WhatGrew && what != t.what) {
+			return false
 		}
-		c.UpdatedAt = d.at(c)
-		if t.of = c; len(t.alerts) < cases.MaxNoticeAlerts {
+		c.UpdatedAt, c.CaseNoise.Told = d.at(c), c.Total
+		d.put(c)
+		if t.of = d.cases[c.ID]; len(t.alerts) < cases.MaxNoticeAlerts {
 			t.alerts = append(t.alerts, v.Alert)
 		} else {
 			t.more++
 		}
-		return
+		return true
 	}
+	return false
 }
 
 func (d *draft) closeLater(c cases.Case) {
 	d.action(c, cases.Action{
-		Key: fmt.Sprintf("%s/%d/close", c.ID, c.Epoch), Kind: cases.AutoClose, Channel: cases.InternalChannel,
+		Key: fmt.Sprintf("%s/%d/close/%d", c.ID, c.Epoch, c.Version), Kind: cases.AutoClose, Channel: cases.InternalChannel,
 		Planned: d.ev.Now.Add(time.Duration(d.rules.CloseAfter)),
 	})
 }
@@ -154,17 +179,44 @@ func (d *draft) finish() error {
 	for _, id := range identities(d.ev.Verdicts) {
 		ch.Alerts = append(ch.Alerts, d.alerts[id])
 	}
+	for _, l := range d.links {
+		ch.Links = append(ch.Links, l)
+	}
 	for _, id := range slices.Sorted(maps.Keys(d.fresh)) {
 		ch.Cases = append(ch.Cases, d.cases[id])
 	}
 	for i, v := range d.ev.Verdicts {
+		decision, reason := v.Final()
 		ch.Observations = append(ch.Observations, cases.Observation{
 			DeliveryID: d.ev.Delivery.ID, N: i, Identity: v.Identity, Status: v.Alert.Status,
 			StartsAt: v.Alert.StartsAt, EndsAt: v.Alert.EndsAt, At: d.ev.Now,
-			Decision: string(v.Decision), Reason: string(v.Reason), Note: v.Note, CaseID: v.CaseID,
+			Decision: string(decision), Reason: string(reason), Note: v.story(), CaseID: v.CaseID,
 		})
 	}
 	return nil
+}
+
+// story is the note of a verdict with what noise reduction made of it.
+func (v Verdict) story() string {
+	if v.Noise == "" || v.Noise == Held {
+		return v.Note
+	}
+	parts := []string{string(v.Reason)}
+	if v.Noise == Merged && v.Join != nil {
+		parts = append(parts, v.Join.Why)
+	}
+	if v.Mute != nil {
+		parts = append(parts, fmt.Sprintf("muted by %s until %s: %s", v.Mute.Owner, v.Mute.Ends.UTC().Format(time.RFC3339), v.Mute.Name))
+	}
+	if v.Note != "" {
+		parts = append(parts, v.Note)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// once are the occasions that come at most once per epoch. Others may come again.
+func once(what cases.What) bool {
+	return what == cases.WhatOpened || what == cases.WhatReopened || what == cases.WhatResolved
 }
 
 func (d *draft) notify(t telling) error {
@@ -174,11 +226,60 @@ func (d *draft) notify(t telling) error {
 	if err != nil {
 		return fmt.Errorf("writing a notice: %w", err)
 	}
-	for _, channel := range c.Audience() {
-		d.action(c, cases.Action{
-			Key:  fmt.Sprintf("%s/%d/%s/%s", c.ID, c.Epoch, t.what, channel),
-			Kind: cases.Notify, Channel: channel, Planned: d.ev.Now, Payload: payload,
-		})
+	channels := t.channels
+	if channels == nil {
+		channels = c.Audience()
+	}
+	for _, channel := range d.audible(c, channels, t.what) {
+		key := fmt.Sprintf("%s/%d/%s/%s", c.ID, c.Epoch, t.what, channel)
+		if !once(t.what) {
+			key = fmt.Sprintf("%s/%d/%s/%d/%s", c.ID, c.Epoch, t.what, c.Version, channel)
+		}
+		d.action(c, cases.Action{Key: key, Kind: cases.Notify, Channel: channel, Planned: d.ev.Now, Payload: payload})
 	}
 	return nil
+}
+
+// audible leaves out the channels that a mute of them alone holds back; they hear
+// of the case when it ends.
+func (d *draft) audible(c cases.Case, channels []string, what cases.What) []string {
+	if len(d.ev.Mutes) == 0 || what == cases.WhatResolved {
+		return channels
+	}
+	var out, left []string
+	until := time.Time{}
+	for _, name := range channels {
+		m, held := d.ev.Mutes.Holds(d.ev.Now, c.Grade, c.Labels, policy.Listener{Routes: d.routesTo(c, name), Channel: name})
+		if !held {
+			out = append(out, name)
+			continue
+		}
+		left = append(left, name)
+		if end := m.Until(d.ev.Now); end.After(until) {
+			until = end
+		}
+		d.event(c, cases.Event{Kind: cases.Muted, Channel: name, Note: mutedNote(m, d.ev.Now)}, nil)
+	}
+	if len(left) > 0 {
+		now := d.cases[c.ID]
+		now.MutedChannels = union(now.MutedChannels, left)
+		d.reviewAt(&now, until)
+		d.put(now)
+	}
+	return out
+}
+
+// routesTo lists those routes of a case that chose a channel.
+func (d *draft) routesTo(c cases.Case, channel string) []string {
+	var out []string
+	for _, r := range d.rules.Routes {
+		if slices.Contains(c.Routes, r.Name) && slices.Contains(r.Channels, channel) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+func mutedNote(m policy.Mute, now time.Time) string {
+	return fmt.Sprintf("%s, by %s, until %s", m.Name, m.Owner, m.Until(now).UTC().Format(time.RFC3339))
 }

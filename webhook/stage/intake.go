@@ -100,10 +100,11 @@ func receipt(ev Event) Receipt {
 		Decisions: map[Decision]map[Reason]int{},
 	}
 	for _, v := range ev.Verdicts {
-		if r.Decisions[v.Decision] == nil {
-			r.Decisions[v.Decision] = map[Reason]int{}
+		decision, reason := v.Final()
+		if r.Decisions[decision] == nil {
+			r.Decisions[decision] = map[Reason]int{}
 		}
-		r.Decisions[v.Decision][v.Reason]++
+		r.Decisions[decision][reason]++
 	}
 	for _, c := range ev.Change.Cases {
 		r.CaseIDs = append(r.CaseIDs, c.ID)

@@ -69,8 +69,8 @@ foreshock_webhook_deliveries_total{result="failed"} 0
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "foreshock_webhook_commit_conflicts_total", "foreshock_webhook_deliveries_total"); err != nil {
 		t.Error(err)
 	}
-	if n := testutil.CollectAndCount(reg, "foreshock_webhook_alerts_total"); n != 9 {
-		t.Errorf("%d label sets of alerts_total, want all 9 reasons from the start", n)
+	if n := testutil.CollectAndCount(reg, "foreshock_alerts_total"); n != 18 {
+		t.Errorf("%d label sets of alerts_total, want all 18 reasons from the start", n)
 	}
 	if problems, err := testutil.GatherAndLint(reg); err != nil || len(problems) > 0 {
 		t.Errorf("metrics: %v %v", problems, err)
@@ -235,7 +235,11 @@ func TestDocumentedReasons(t *testing.T) {
 			}
 		}
 	}
-	if got := strings.Count(string(b), "| accepted |") + strings.Count(string(b), "| dropped |"); got != n {
+	got := 0
+	for d := range stage.Reasons() {
+		got += strings.Count(string(b), "\n| "+string(d)+" |")
+	}
+	if got != n {
 		t.Errorf("docs/cases.md has %d verdicts, the code %d", got, n)
 	}
 }

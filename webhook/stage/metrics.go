@@ -24,7 +24,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return c
 	}
 	m := &Metrics{
-		alerts:     vec("alerts_total", "Alerts received, by what was decided and why.", "decision", "reason"),
+		// The one number that the whole flow is judged by has no subsystem in its name.
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "foreshock", Name: "alerts_total", Help: "Alerts received, by what was decided and why.",
+		}, []string{"decision", "reason"}),
 		deliveries: vec("deliveries_total", "Deliveries that were made durable, and that failed.", "result"),
 		cases:      vec("cases_total", "Cases opened, reopened and resolved by alerts, and those missed (over before they were seen to fire).", "change"),
 		asks:       vec("authority_asks_total", "Alerts about which Alertmanager was asked, by its answer.", "answer"),
@@ -38,7 +41,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}),
 	}
-	reg.MustRegister(m.conflicts, m.duration)
+	reg.MustRegister(m.alerts, m.conflicts, m.duration)
 	for d, rs := range Reasons() {
 		for _, r := range rs {
 			m.alerts.WithLabelValues(string(d), string(r))
@@ -89,7 +92,8 @@ func (m *Metrics) durable(ev Event, took time.Duration) {
 	m.deliveries.WithLabelValues("durable").Inc()
 	m.duration.Observe(took.Seconds())
 	for _, v := range ev.Verdicts {
-		m.alerts.WithLabelValues(string(v.Decision), string(v.Reason)).Inc()
+		d, r := v.Final()
+		m.alerts.WithLabelValues(string(d), string(r)).Inc()
 	}
 	for what, n := range ev.CaseChanges {
 		m.cases.WithLabelValues(what).Add(float64(n))

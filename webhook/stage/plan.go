@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -52,15 +53,14 @@ func (d *draft) verdict(i int) error {
 		v.Known.CaseID = k.CaseID // from an earlier verdict of this delivery
 	}
 	var err error
-	if v.Decision == Accepted {
-		switch v.Reason {
-		case ReasonResolved:
-			err = d.ended(v)
-		case ReasonMissed:
-			err = d.missed(v)
-		default:
-			err = d.fired(v)
-		}
+	switch {
+	case v.Decision != Accepted:
+	case v.Reason == ReasonResolved:
+		err = d.ended(v)
+	case v.Reason == ReasonMissed:
+		err = d.missed(v)
+	default:
+		err = d.fired(v)
 	}
 	v.CaseID = v.Known.CaseID
 	d.alerts[v.Identity] = v.Known
@@ -69,37 +69,36 @@ func (d *draft) verdict(i int) error {
 
 // fired opens, reopens or joins a case.
 func (d *draft) fired(v *Verdict) error {
-	joined, what := v.Known.CaseID, cases.What("")
-	c, ok := d.find(v)
+	counted, before := d.counted(v), v.Known.CaseID
+	c, found := d.find(v)
+	what, told := cases.What(""), []string(nil)
 	switch {
-	case !ok:
+	case !found:
 		c = d.open(v, cases.New)
 		d.follow(func(f *cases.Follow) { f.Begin(&c) })
 		d.count("opened")
 		d.event(c, cases.Event{Kind: cases.Opened, To: string(c.State), Note: string(c.GradeReason)}, v)
 		what = cases.WhatOpened
 	case c.State == cases.Resolved:
-		c.Epoch++
-		c.StartedAt = v.Alert.StartsAt
-		c.ResolvedAt, c.AckedAt, c.AckExpiry, c.AckedBy = time.Time{}, time.Time{}, time.Time{}, ""
-		if err := d.move(&c, cases.Reopen, v); err != nil {
+		var err error
+		if c, what, err = d.reopen(c, v); err != nil {
 			return err
 		}
-		c = d.assess(c, v)
-		d.follow(func(f *cases.Follow) { f.Begin(&c) })
-		d.count("reopened")
-		d.cancel(c.ID, "the case was reopened", cases.AutoClose)
-		what = cases.WhatReopened
 	case c.Firing == 0:
 		// A person reopened it while nothing fired, and nobody was told.
 		c = d.assess(c, v)
 		what = cases.WhatReopened
+	default:
+		c, what, told = d.include(c, v)
 	}
-	if v.Reason != ReasonRestarted || joined != c.ID {
+	if before != c.ID {
+		c = d.enter(c, v, before)
+	}
+	if !counted || before != c.ID {
 		c.Firing++
 	}
-	if joined != c.ID {
-		c.Total++
+	if v.Known.Held {
+		v.Known.Held = false
 	}
 	if v.Alert.StartsAt.Before(c.StartedAt) {
 		c.StartedAt = v.Alert.StartsAt
@@ -110,13 +109,160 @@ func (d *draft) fired(v *Verdict) error {
 	}
 	d.event(c, cases.Event{Kind: kind, Note: v.Note}, v)
 	v.Known.CaseID = c.ID
+	c, what = d.flap(c, v, what)
 	d.put(c)
-	if what != "" {
-		d.tell(c, what, v)
-	} else {
-		d.join(c, v)
+	d.link(c, v)
+	return d.announce(c, what, v, told)
+}
+
+// counted reports whether the alert counts as firing in its case, as known before
+// this verdict.
+func (d *draft) counted(v *Verdict) bool {
+	k, ok := d.alerts[v.Identity]
+	if !ok {
+		k, ok = d.ev.Prior.Alerts[v.Identity]
 	}
-	return nil
+	return ok && k.Counts()
+}
+
+// enter makes an alert a member, and takes it out of the case that it was in.
+func (d *draft) enter(c cases.Case, v *Verdict, before string) cases.Case {
+	c.Total++
+	v.Known.Joined = cases.Membership{How: cases.HowOpened, At: d.ev.Now, From: before}
+	if j := v.Join; j != nil && (c.Total > 1 || j.Key != "") {
+		v.Known.Joined.How, v.Known.Joined.Evidence = string(j.How), j.Why
+		if j.With != nil {
+			v.Known.Joined.With = j.With.String()
+		}
+		if c.Origin == "" || j.Origin != "" {
+			c.Origin = j.Origin
+		}
+		d.event(c, cases.Event{Kind: cases.Joined, From: before, Note: string(j.How) + ": " + j.Why}, v)
+	} else {
+		v.Noise, v.Why = v.unmerged()
+	}
+	if old, ok := d.cases[before]; ok && before != "" && before != c.ID {
+		old.Total = max(0, old.Total-1)
+		d.event(old, cases.Event{Kind: cases.Left, To: c.ID}, v)
+		d.put(old)
+	}
+	return c
+}
+
+// unmerged is what noise reduction made of a verdict that opened a case after
+// all.
+func (v *Verdict) unmerged() (Decision, Reason) {
+	if v.Noise == Merged {
+		if v.Mute != nil {
+			return Muted, muteReason(*v.Mute)
+		}
+		return "", ""
+	}
+	return v.Noise, v.Why
+}
+
+// reopen makes a resolved case new again. When nobody was told that it was over,
+// it goes on as if it never had been.
+func (d *draft) reopen(c cases.Case, v *Verdict) (cases.Case, cases.What, error) {
+	c.ResolvedAt, c.AckedAt, c.AckExpiry, c.AckedBy = time.Time{}, time.Time{}, time.Time{}, ""
+	if err := d.move(&c, cases.Reopen, v); err != nil {
+		return c, "", err
+	}
+	d.count("reopened")
+	d.cancel(c.ID, "the case was reopened", cases.AutoClose)
+	if c.Untold == cases.WhatResolved {
+		c.Untold = ""
+		c = d.raise(c, v)
+		d.follow(func(f *cases.Follow) { f.Begin(&c) })
+		return c, "", nil
+	}
+	c.Epoch++
+	c.StartedAt = v.Alert.StartsAt
+	c = d.assess(c, v)
+	d.follow(func(f *cases.Follow) { f.Begin(&c) })
+	return c, cases.WhatReopened, nil
+}
+
+// include takes what a further alert means for an open case: a higher grade, and
+// channels that have not heard of it.
+func (d *draft) include(c cases.Case, v *Verdict) (cases.Case, cases.What, []string) {
+	known := v.Known.CaseID == c.ID
+	grade := c.Grade
+	c = d.raise(c, v)
+	if c.Grade < grade {
+		return c, cases.WhatRegraded, nil
+	}
+	if known {
+		return c, "", nil
+	}
+	if g, _ := d.base(v); g == policy.P0 {
+		return c, cases.WhatGrew, nil
+	}
+	channels, routes := d.rules.Channels(c.Grade, v.Alert.Labels)
+	var added []string
+	for _, name := range channels {
+		if !slices.Contains(c.Channels, name) {
+			added = append(added, name)
+		}
+	}
+	if len(added) == 0 {
+		return c, "", nil
+	}
+	c.Channels = append(slices.Clone(c.Channels), added...)
+	for _, r := range routes {
+		if !slices.Contains(c.Routes, r) {
+			c.Routes = append(slices.Clone(c.Routes), r)
+		}
+	}
+	return c, cases.WhatGrew, added
+}
+
+// raise gives a case the grade of an alert when that is more urgent.
+func (d *draft) raise(c cases.Case, v *Verdict) cases.Case {
+	g, why := d.base(v)
+	if g < c.Base {
+		c.Base, c.BaseReason = g, why
+	}
+	if g >= c.Grade {
+		return c
+	}
+	d.event(c, cases.Event{Kind: cases.Graded, From: c.Grade.String(), To: g.String(), Note: string(why)}, v)
+	was := c.Grade
+	c.Grade, c.GradeReason = g, why
+	d.follow(func(f *cases.Follow) { f.Regraded(&c, was) })
+	channels, routes := d.rules.Channels(g, v.Alert.Labels)
+	c.Channels, c.Routes = union(c.Channels, channels), union(c.Routes, routes)
+	return c
+}
+
+func union(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, v := range b {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// flap notes that an alert began to flap or settled, which is what is told then.
+func (d *draft) flap(c cases.Case, v *Verdict, what cases.What) (cases.Case, cases.What) {
+	switch v.Flap {
+	case FlapBegins:
+		d.event(c, cases.Event{Kind: cases.Flapping, Note: "it changes all the time: it is held firing until it settles"}, v)
+		d.reviewAt(&c, settles(v.Known.Spans, d.ev.Now, d.rules.Noise.Flap))
+		v.Noise, v.Why = Held, ReasonFlapping
+		return c, cases.WhatFlapping
+	case FlapGoesOn:
+		d.reviewAt(&c, settles(v.Known.Spans, d.ev.Now, d.rules.Noise.Flap))
+		v.Noise, v.Why = Held, ReasonFlapping
+	case FlapSettles:
+		d.event(c, cases.Event{Kind: cases.Settled}, v)
+		if what == "" {
+			return c, cases.WhatSettled
+		}
+	}
+	return c, what
 }
 
 // ended notes the end of an alert, and resolves its case with the last one.
@@ -125,7 +271,14 @@ func (d *draft) ended(v *Verdict) error {
 	if !ok {
 		return nil // the case was deleted after its retention
 	}
-	c.Firing = max(0, c.Firing-1)
+	what := cases.What("")
+	if v.Known.FlappingSince.IsZero() || !c.Open() {
+		v.Known.Held = false
+		c.Firing = max(0, c.Firing-1)
+	} else {
+		v.Known.Held = true
+		c, what = d.flap(c, v, what)
+	}
 	d.event(c, cases.Event{Kind: cases.AlertEnded, Note: v.Note}, v)
 	if c.Firing == 0 && c.Open() {
 		c.ResolvedAt = d.ev.Now
@@ -134,16 +287,17 @@ func (d *draft) ended(v *Verdict) error {
 		}
 		d.follow(func(f *cases.Follow) { f.End(&c, "resolved") })
 		d.count("resolved")
-		d.tell(c, cases.WhatResolved, v)
+		what = cases.WhatResolved
 		d.closeLater(c)
 	}
 	d.put(c)
-	return nil
+	return d.announce(c, what, v, nil)
 }
 
 // missed records an alert that was over before it was seen to fire: as a case
 // that is resolved from the start, about which nobody is told.
 func (d *draft) missed(v *Verdict) error {
+	before := v.Known.CaseID
 	c, ok := d.find(v)
 	if !ok {
 		c = d.open(v, cases.Resolved)
@@ -152,8 +306,8 @@ func (d *draft) missed(v *Verdict) error {
 		d.event(c, cases.Event{Kind: cases.Opened, To: string(c.State), Note: v.Note}, v)
 		d.closeLater(c)
 	}
-	if v.Known.CaseID != c.ID {
-		c.Total++
+	if before != c.ID {
+		c = d.enter(c, v, before)
 	}
 	d.event(c, cases.Event{Kind: cases.AlertEnded, Note: v.Note}, v)
 	v.Known.CaseID = c.ID
@@ -161,15 +315,39 @@ func (d *draft) missed(v *Verdict) error {
 	return nil
 }
 
-// find is the case that a verdict belongs to: the alert's own while that is not
-// closed, else the one that is not closed under its key.
+// find is the case that a verdict belongs to: the alert's own while that is open,
+// else the one that it was merged into, else its own while that is not closed,
+// else the one that is not closed under its key.
 func (d *draft) find(v *Verdict) (cases.Case, bool) {
-	for _, id := range []string{v.Known.CaseID, d.byKey[caseKey(v.Identity)]} {
-		if c, ok := d.cases[id]; ok && c.State != cases.Closed {
-			return c, true
-		}
+	own, has := d.cases[v.Known.CaseID]
+	has = has && own.State != cases.Closed
+	if has && own.Open() {
+		return own, true
 	}
-	return cases.Case{}, false
+	if c, ok := d.joined(v); ok && (c.Open() || !has) {
+		return c, true
+	}
+	if has {
+		return own, true
+	}
+	c, ok := d.cases[d.byKey[caseKey(v.Identity)]]
+	return c, ok && c.State != cases.Closed
+}
+
+// joined is the case that a verdict was merged into.
+func (d *draft) joined(v *Verdict) (cases.Case, bool) {
+	if v.Join == nil {
+		return cases.Case{}, false
+	}
+	id := v.Join.CaseID
+	switch {
+	case v.Join.With != nil:
+		id = d.alerts[*v.Join.With].CaseID
+	case v.Join.Key != "":
+		id = d.byKey[v.Join.Key]
+	}
+	c, ok := d.cases[id]
+	return c, ok && c.State != cases.Closed
 }
 
 // open makes a case. It is not a transition: there is no state before.
@@ -179,13 +357,26 @@ func (d *draft) open(v *Verdict, state cases.State) cases.Case {
 		Title: Title(v.Alert), Labels: v.Alert.Labels, State: state,
 		Epoch: 1, StartedAt: v.Alert.StartsAt, OpenedAt: d.ev.Now,
 	}
+	if j := v.Join; j != nil && j.Key != "" {
+		c.Key, c.Title, c.Labels = j.Key, j.Title, j.Labels
+	}
 	return d.assess(c, v)
+}
+
+// base is the grade of an alert by itself.
+func (d *draft) base(v *Verdict) (policy.Grade, policy.Reason) {
+	if v.Due != "" {
+		return v.Grade, v.Due
+	}
+	return d.rules.Grade(v.Alert.Labels)
 }
 
 // assess grades a case and finds who is to be told.
 func (d *draft) assess(c cases.Case, v *Verdict) cases.Case {
-	c.Grade, c.GradeReason = d.rules.Grade(v.Alert.Labels)
+	c.Grade, c.GradeReason = d.base(v)
+	c.Base, c.BaseReason = c.Grade, c.GradeReason
 	c.Channels, c.Routes = d.rules.Channels(c.Grade, v.Alert.Labels)
+	c.CaseNoise.Told, c.Digests, c.MutedChannels = 0, 0, nil
 	return c
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // Stage is one step of the chain. Exec returns the event with its own fields
@@ -41,6 +42,9 @@ type Event struct {
 	Verdicts []Verdict
 	// Prior is what was stored before about these alerts; read by Dedup.
 	Prior cases.Prior
+	// Mutes are all mutes there are: of the configuration, by command, and the
+	// silences of Alertmanager; read by Mute.
+	Mutes policy.Mutes
 	// Change is what shall be written, and CaseChanges counts what it does to
 	// cases ("opened", "reopened", "resolved", "missed"); made by Plan.
 	Change      cases.Change
@@ -58,6 +62,54 @@ type Verdict struct {
 	// by Plan.
 	Known  cases.Alert
 	CaseID string
+
+	// Noise and Why are what noise reduction made of an accepted alert; empty when
+	// it went on as it was.
+	Noise Decision
+	Why   Reason
+	Grade policy.Grade  // of this alert; made by Grade, changed by Regrade
+	Due   policy.Reason // the reason of Grade; empty: not graded yet
+	// Join is the case that a new alert becomes a part of; nil: one of its own.
+	Join *Join
+	// Links are how later alerts find the case of this one; Plan adds the case.
+	Links []cases.Link
+	// Flap is what the alert does; made by Flap.
+	Flap FlapState
+	// Mute holds back the messages about the alert; made by Mute, nil when
+	// nothing does.
+	Mute *policy.Mute
+}
+
+// Join names a case: by ID, or as the case of another alert, or by its key,
+// under which it is made when there is none.
+type Join struct {
+	CaseID string
+	With   *alert.Identity // an alert before it in the delivery
+	Key    string
+	Title  string       // of a case that is made
+	Labels alert.Labels // of a case that is made
+	How    Reason
+	Why    string // evidence, one sentence
+	Origin string // probable origin that follows from it, may be empty
+}
+
+// Final is the decision and the reason that are stored and counted.
+func (v Verdict) Final() (Decision, Reason) {
+	if v.Noise != "" {
+		return v.Noise, v.Why
+	}
+	return v.Decision, v.Reason
+}
+
+// News reports whether the alert began to fire.
+func (v Verdict) News() bool {
+	return v.Decision == Accepted && (v.Reason == ReasonFired || v.Reason == ReasonRestarted || v.Reason == ReasonBelieved)
+}
+
+// Newcomer reports whether the alert began to fire and is in no open case.
+func (v Verdict) Newcomer(p cases.Prior) bool {
+	c, ok := p.Cases[v.Known.CaseID]
+	return v.News() && (!ok || !c.Open())
 }
 
 // Decision is whether an alert goes on.
@@ -67,6 +119,9 @@ type Decision string
 const (
 	Accepted Decision = "accepted"
 	Dropped  Decision = "dropped"
+	Merged   Decision = "merged" // accepted, as a part of a case that there is
+	Held     Decision = "held"   // accepted, and not told by itself
+	Muted    Decision = "muted"  // accepted, and not told before the mute ends
 )
 
 // Reason is why; also a metric label, so the set is closed.
@@ -89,11 +144,33 @@ const (
 	ReasonStillFiring Reason = "still_firing" // a resolution that was disbelieved before, repeated
 )
 
+// The reasons of merged alerts.
+const (
+	ReasonSimilar    Reason = "similar"    // it says what another alert said shortly before or after
+	ReasonHost       Reason = "host"       // another alert is about the same host
+	ReasonDeploy     Reason = "deploy"     // another alert is about the same rollout
+	ReasonDependency Reason = "dependency" // another alert is about a service that this one depends on, or the other way round
+	ReasonStorm      Reason = "storm"      // its source sends more new alerts than people can read
+)
+
+// The reason of held alerts.
+const ReasonFlapping Reason = "flapping" // it changes all the time
+
+// The reasons of muted alerts.
+const (
+	ReasonWindow  Reason = "window"  // a mute of the configuration
+	ReasonCommand Reason = "command" // a mute by command
+	ReasonSilence Reason = "silence" // a silence in Alertmanager
+)
+
 // Reasons lists every pair of decision and reason, for metrics and docs.
 func Reasons() map[Decision][]Reason {
 	return map[Decision][]Reason{
 		Accepted: {ReasonFired, ReasonRestarted, ReasonBelieved, ReasonResolved, ReasonMissed},
 		Dropped:  {ReasonRepeat, ReasonSuperseded, ReasonLate, ReasonStillFiring},
+		Merged:   {ReasonSimilar, ReasonHost, ReasonDeploy, ReasonDependency, ReasonStorm},
+		Held:     {ReasonFlapping},
+		Muted:    {ReasonWindow, ReasonCommand, ReasonSilence},
 	}
 }
 
@@ -117,6 +194,18 @@ type Reader interface {
 	// Prior reads what is known of these alerts, and of the cases that are open
 	// under these keys.
 	Prior(ctx context.Context, ids []alert.Identity, keys []string) (cases.Prior, error)
+}
+
+// Recall is what the stages read that merge alerts.
+type Recall interface {
+	// Links reads the links of a kind under some keys, by case and key.
+	Links(ctx context.Context, q cases.LinkQuery) ([]cases.Link, error)
+	// CasesByID reads cases; unknown ones are left out.
+	CasesByID(ctx context.Context, ids []string) (map[string]cases.Case, error)
+	// Prior: see Reader.
+	Prior(ctx context.Context, ids []alert.Identity, keys []string) (cases.Prior, error)
+	// Splits reads what people took apart of some alerts (identities).
+	Splits(ctx context.Context, alerts []string) ([]cases.Split, error)
 }
 
 // Committer makes a change durable.

@@ -31,8 +31,10 @@ type parcel struct {
 	delivery, body                           [][]any
 	alerts, cases, events, actions, observed [][]any
 	tallies                                  [][]any
+	links, splits, mutes                     [][]any
 	cancel                                   []cases.CancelActions
 	beats                                    []cases.Heartbeat
+	unlink                                   []string
 }
 
 func pack(ch cases.Change) (parcel, error) {
@@ -62,8 +64,13 @@ func pack(ch cases.Change) (parcel, error) {
 	for _, o := range ch.Observations {
 		p.observed = append(p.observed, observationRow(o))
 	}
-	p.cancel, p.beats = ch.Cancel, ch.Beats
 	p.tallies = tally(ch.Observations)
+	p.beats = ch.Beats
+	p.cancel, p.unlink, p.links = ch.Cancel, ch.Unlink, linkRows(ch.Links)
+	for _, s := range ch.Splits {
+		p.splits = append(p.splits, []any{text(s.Alert), text(s.Key), text(s.By), micros(s.At)})
+	}
+	errs = append(errs, rowsOf(&p.mutes, ch.Mutes, muteRow))
 	return p, errors.Join(errs...)
 }
 
@@ -101,10 +108,21 @@ func (p parcel) apply(ctx context.Context, t tx) error {
 			return fmt.Errorf("writing a sign of life: %w", err)
 		}
 	}
+	for _, id := range p.unlink {
+		if _, err := t.exec(ctx, `DELETE FROM links WHERE case_id = ?`, id); err != nil {
+			return fmt.Errorf("removing links: %w", err)
+		}
+	}
+	if _, err := linkTables[t.dialectName()].insert(ctx, t, p.links); err != nil {
+		return fmt.Errorf("writing links: %w", err)
+	}
 	for _, v := range []struct {
 		t    table
 		rows [][]any
-	}{{deliveryTable, p.delivery}, {bodyTable, p.body}, {eventTable, p.events}, {actionTable, p.actions}, {observeTable, p.observed}, {tallyTable, p.tallies}} {
+	}{
+		{deliveryTable, p.delivery}, {bodyTable, p.body}, {eventTable, p.events}, {actionTable, p.actions}, {observeTable, p.observed},
+		{tallyTable, p.tallies}, {splitTable, p.splits}, {muteTable, p.mutes},
+	} {
 		if _, err := v.t.insert(ctx, t, v.rows); err != nil {
 			return fmt.Errorf("writing %s: %w", v.t.name, err)
 		}

@@ -24,6 +24,7 @@ var _ Store = (*DB)(nil)
 type tx interface {
 	exec(ctx context.Context, query string, args ...any) (int64, error) // rows affected
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	dialectName() string // "sqlite" or "postgres"
 }
 
 // writer runs a function in a transaction that is durable when write returns

@@ -103,3 +103,5 @@ func (p pgTx) exec(ctx context.Context, query string, args ...any) (int64, error
 func (p pgTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return p.t.QueryContext(ctx, p.dialect.rebind(query), args...)
 }
+
+func (p pgTx) dialectName() string { return p.dialect.name }

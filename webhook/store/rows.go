@@ -11,10 +11,10 @@ import (
 // Columns in the order in which rows are written and read.
 const (
 	alertKey     = "cluster fingerprint"
-	alertColumns = "case_id status last last_fired ended_from last_ended disbelieved first_seen last_seen version"
+	alertColumns = "case_id status last last_fired ended_from last_ended disbelieved first_seen last_seen noise version"
 	caseKey      = "id"
 	caseColumns  = "key cluster title labels state grade grade_reason channels routes epoch firing total " +
-		"started_at opened_at updated_at resolved_at closed_at owner acked_by acked_at ack_expiry ladder sla version"
+		"started_at opened_at updated_at resolved_at closed_at owner acked_by acked_at ack_expiry ladder sla noise version"
 	actionColumns = "id key case_id kind channel lane epoch payload state outcome planned due attempts " +
 		"created_at updated_at last_error receipt holder lease_until only_while"
 	eventColumns   = "case_id at kind actor origin from_state to_state channel action_id delivery_id alert note via"
@@ -33,6 +33,8 @@ var (
 	observeTable  = newTable("observations", observeColumns, "ON CONFLICT (delivery_id, n) DO NOTHING")
 	tallyTable    = newTable("tallies", "slot decision reason shard n", "ON CONFLICT (slot, decision, reason, shard) DO UPDATE SET n = tallies.n + excluded.n")
 	deliveryTable = newTable("deliveries", "id cluster source sender receiver group_key received alerts raw_size raw_cut", "ON CONFLICT (id) DO NOTHING")
+	splitTable    = newTable("splits", "alert key by at", "ON CONFLICT (alert, key) DO NOTHING")
+	muteTable     = newTable("mutes", "id ends body", "ON CONFLICT (id) DO UPDATE SET ends = excluded.ends, body = excluded.body")
 	bodyTable     = newTable("bodies", "delivery_id received raw", "ON CONFLICT (delivery_id) DO NOTHING")
 )
 
@@ -48,22 +50,29 @@ func structure(v any) (string, error) {
 
 func alertRow(a cases.Alert) ([]any, error) {
 	last, err := structure(a.Last)
+	if err != nil {
+		return nil, err
+	}
+	noise, err := structure(a.AlertNoise)
 	return []any{
 		text(a.Identity.Cluster), text(a.Identity.Fingerprint), a.CaseID, text(a.Status), last, micros(a.LastFired), micros(a.EndedFrom),
-		micros(a.LastEnded), micros(a.Disbelieved), micros(a.FirstSeen), micros(a.LastSeen), a.Version + 1,
+		micros(a.LastEnded), micros(a.Disbelieved), micros(a.FirstSeen), micros(a.LastSeen), text(noise), a.Version + 1,
 	}, err
 }
 
 func scanAlert(scan func(...any) error) (a cases.Alert, err error) {
-	var last []byte
+	var last, noise []byte
 	var fired, from, ended, dis, first, seen int64
-	err = scan(&a.Identity.Cluster, &a.Identity.Fingerprint, &a.CaseID, &a.Status, &last, &fired, &from, &ended, &dis, &first, &seen, &a.Version)
+	err = scan(&a.Identity.Cluster, &a.Identity.Fingerprint, &a.CaseID, &a.Status, &last, &fired, &from, &ended, &dis, &first, &seen, &noise, &a.Version)
 	if err != nil {
 		return a, err
 	}
 	a.LastFired, a.EndedFrom, a.LastEnded, a.Disbelieved = moment(fired), moment(from), moment(ended), moment(dis)
 	a.FirstSeen, a.LastSeen = moment(first), moment(seen)
 	if err := json.Unmarshal(last, &a.Last); err != nil {
+		return a, fmt.Errorf("decoding alert %s: %w", a.Identity, err)
+	}
+	if err := json.Unmarshal(noise, &a.AlertNoise); err != nil {
 		return a, fmt.Errorf("decoding alert %s: %w", a.Identity, err)
 	}
 	return a, nil
@@ -90,18 +99,22 @@ func caseRow(c cases.Case) ([]any, error) {
 		return nil, err
 	}
 	sla, err := structure(c.SLA)
+	if err != nil {
+		return nil, err
+	}
+	noise, err := structure(c.CaseNoise)
 	return []any{
 		c.ID, text(c.Key), text(c.Cluster), text(c.Title), labels, text(c.State), int64(c.Grade), text(c.GradeReason), channels, routes,
 		int64(c.Epoch), int64(c.Firing), int64(c.Total), micros(c.StartedAt), micros(c.OpenedAt), micros(c.UpdatedAt), micros(c.ResolvedAt),
-		micros(c.ClosedAt), text(c.Owner), text(c.AckedBy), micros(c.AckedAt), micros(c.AckExpiry), ladder, sla, c.Version + 1,
+		micros(c.ClosedAt), text(c.Owner), text(c.AckedBy), micros(c.AckedAt), micros(c.AckExpiry), ladder, sla, text(noise), c.Version + 1,
 	}, err
 }
 
 func scanCase(scan func(...any) error) (c cases.Case, err error) {
-	var labels, channels, routes, ladder, sla []byte
+	var labels, channels, routes, ladder, sla, noise []byte
 	var started, opened, updated, resolved, closed, acked, expiry int64
 	err = scan(&c.ID, &c.Key, &c.Cluster, &c.Title, &labels, &c.State, &c.Grade, &c.GradeReason, &channels, &routes, &c.Epoch, &c.Firing,
-		&c.Total, &started, &opened, &updated, &resolved, &closed, &c.Owner, &c.AckedBy, &acked, &expiry, &ladder, &sla, &c.Version)
+		&c.Total, &started, &opened, &updated, &resolved, &closed, &c.Owner, &c.AckedBy, &acked, &expiry, &ladder, &sla, &noise, &c.Version)
 	if err != nil {
 		return c, err
 	}
@@ -110,7 +123,7 @@ func scanCase(scan func(...any) error) (c cases.Case, err error) {
 	for _, f := range []struct {
 		from []byte
 		to   any
-	}{{labels, &c.Labels}, {channels, &c.Channels}, {routes, &c.Routes}, {ladder, &c.Ladder}, {sla, &c.SLA}} {
+	}{{labels, &c.Labels}, {channels, &c.Channels}, {routes, &c.Routes}, {ladder, &c.Ladder}, {sla, &c.SLA}, {noise, &c.CaseNoise}} {
 		if err := json.Unmarshal(f.from, f.to); err != nil {
 			return c, fmt.Errorf("decoding case %s: %w", c.ID, err)
 		}

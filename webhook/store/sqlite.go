@@ -254,6 +254,8 @@ func (w *sqliteWriter) query(ctx context.Context, query string, args ...any) (*s
 	return s.QueryContext(ctx, args...)
 }
 
+func (*sqliteWriter) dialectName() string { return "sqlite" }
+
 // readOnly refuses writes.
 type readOnly struct{}
 

@@ -33,6 +33,22 @@ type Store interface {
 	// Commit: see stage.Committer.
 	Commit(ctx context.Context, ch cases.Change) error
 
+	// Links reads the links of a kind under some keys, by case and key; CasesByID
+	// the cases of some IDs, Splits what people took apart of some alerts, Mutes
+	// the mutes by command that end after a time. See stage.Reader.
+	Links(ctx context.Context, q cases.LinkQuery) ([]cases.Link, error)
+	CasesByID(ctx context.Context, ids []string) (map[string]cases.Case, error)
+	Splits(ctx context.Context, alerts []string) ([]cases.Split, error)
+	Mutes(ctx context.Context, after time.Time) ([]cases.MuteOrder, error)
+	// Mute reads one mute by command; cases.ErrNotFound.
+	Mute(ctx context.Context, id string) (cases.MuteOrder, error)
+	// Members reads at most so many alerts of a case, firing first.
+	Members(ctx context.Context, caseID string, most int) ([]cases.Alert, error)
+	// AlertsLike reads the alerts of a fingerprint, in any cluster; Alerts those of
+	// a status ("": any), those seen last first, at most so many.
+	AlertsLike(ctx context.Context, fingerprint string) ([]cases.Alert, error)
+	Alerts(ctx context.Context, status alert.Status, most int) ([]cases.Alert, error)
+
 	// DueChannels names the channels with actions that could be claimed at now.
 	DueChannels(ctx context.Context, now time.Time) ([]string, error)
 	// NextDue is the earliest due time later than after of any action that
@@ -106,7 +122,8 @@ type Store interface {
 type Retention struct {
 	Bodies     time.Time // raw bodies received before
 	Deliveries time.Time // deliveries and observations received before
-	Cases      time.Time // closed cases, with all of theirs, closed before; and counts of alerts of a time before
+	Cases      time.Time // closed cases, with all of theirs, closed before; counts of alerts of a time before, and mutes that ended before
+	Links      time.Time // links whose newest alert started before
 }
 
 // Options say where the store is.

@@ -37,16 +37,26 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 			sum += n
 		}
 	}
-	if r.Cases.IsZero() {
-		return sum, nil
-	}
-	err := db.writer.write(ctx, func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `DELETE FROM tallies WHERE slot < ?`, micros(r.Cases))
+	for _, s := range []struct {
+		before time.Time
+		remove string
+	}{
+		{r.Cases, `DELETE FROM tallies WHERE slot < ?`},
+		{r.Cases, `DELETE FROM mutes WHERE ends < ?`},
+		{r.Links, `DELETE FROM links WHERE to_at < ?`},
+	} {
+		if s.before.IsZero() {
+			continue
+		}
+		var n int64
+		err := db.writer.write(ctx, func(ctx context.Context, t tx) (err error) {
+			n, err = t.exec(ctx, s.remove, micros(s.before))
+			return err
+		})
+		if err != nil {
+			return sum, fmt.Errorf("deleting what is old: %w", err)
+		}
 		sum += n
-		return err
-	})
-	if err != nil {
-		return sum, fmt.Errorf("deleting old counts: %w", err)
 	}
 	return sum, nil
 }

@@ -48,6 +48,8 @@ func Run(t *testing.T, fresh Fresh) {
 		"counts":                 testCounts,
 		"trim":                   testTrim,
 		"ready":                  testReady,
+		"links":                  testLinks,
+		"splits and mutes":       testSplitsAndMutes,
 		"cancelled context":      testCancelledContext,
 		"one failure in a batch": testFailureInBatch,
 		"statistics":             testStatistics,
@@ -109,6 +111,10 @@ func identity(n int) alert.Identity {
 func known(n int, caseID string) cases.Alert {
 	return cases.Alert{
 		Identity: identity(n), CaseID: caseID, Status: alert.Firing, LastFired: at(-60), FirstSeen: at(0), LastSeen: at(0),
+		AlertNoise: cases.AlertNoise{
+			Grade: policy.P1, GradeReason: `severity="error"`, Joined: cases.Membership{How: "similar", Evidence: "e", With: "prod/x", At: at(0), From: "c0"},
+			Spans: []cases.Span{{From: at(-60), To: at(-50)}, {From: at(-40)}}, FlappingSince: at(-5), Held: true,
+		},
 		Last: alert.Alert{
 			Status: alert.Firing, Fingerprint: identity(n).Fingerprint, StartsAt: at(-60), Labels: alert.Labels{"alertname": "a", "n": fmt.Sprint(n)},
 			Annotations: alert.Labels{"summary": "日本 \"quoted\""}, Values: map[string]float64{"A": 1.5},
@@ -122,6 +128,10 @@ func aCase(id string) cases.Case {
 		ID: id, Key: "key-" + id, Cluster: "prod", Title: "Title of " + id, Labels: alert.Labels{"alertname": "a"}, State: cases.New,
 		Grade: policy.P1, GradeReason: `severity="error"`, Channels: []string{"slack", "log"}, Routes: []string{"default"}, Epoch: 1, Firing: 1, Total: 1,
 		StartedAt: at(-60), OpenedAt: at(0), UpdatedAt: at(0), Owner: "ann", AckedBy: "bob", AckedAt: at(1), AckExpiry: at(100),
+		CaseNoise: cases.CaseNoise{
+			Origin: `service="db"`, ToldAt: at(0), Told: 1, Digests: 2, Heard: cases.WhatOpened, Untold: cases.WhatResolved, NextReview: at(30),
+			Mute: "night", MutedBy: "ann", MutedUntil: at(60), MutedChannels: []string{"log"}, Services: 3, MergedInto: "c9", Base: policy.P2, BaseReason: "r",
+		},
 	}
 }
 

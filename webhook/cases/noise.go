@@ -1,0 +1,128 @@
+package cases
+
+import (
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/policy"
+)
+
+// Membership says how an alert came into its case. It is what a split undoes.
+type Membership struct {
+	// How is "opened", or the reason of a merge: "similar", "host", "deploy",
+	// "dependency", "storm"; "split" after a person took it out of another case.
+	How      string    `json:"how,omitempty"`
+	Evidence string    `json:"evidence,omitempty"` // one sentence for people
+	With     string    `json:"with,omitempty"`     // identity of the alert that it was merged with, if it was one
+	At       time.Time `json:"at,omitzero"`
+	From     string    `json:"from,omitempty"` // case that it was in before
+}
+
+// HowOpened is the Membership.How of the alert that opened its case, HowSplit of
+// one that a person took out of another case.
+const (
+	HowOpened = "opened"
+	HowSplit  = "split"
+)
+
+// Span is a time in which an alert fired. To is zero while its end is not known.
+type Span struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to,omitzero"`
+}
+
+// AlertNoise is what noise reduction keeps with an alert.
+type AlertNoise struct {
+	Grade       policy.Grade  `json:"grade"` // of this alert alone
+	GradeReason policy.Reason `json:"gradeReason,omitempty"`
+	Joined      Membership    `json:"joined,omitzero"`
+	// Spans are the newest times in which it fired, oldest first: a set that any
+	// order of deliveries leads to.
+	Spans []Span `json:"spans,omitempty"`
+	// FlappingSince is when it began to flap; zero: it does not.
+	FlappingSince time.Time `json:"flappingSince,omitzero"`
+	// Held: it is over, but its case counts it as firing, since it flaps.
+	Held bool `json:"held,omitempty"`
+}
+
+// Counts reports whether the case counts the alert as firing.
+func (a Alert) Counts() bool { return a.Firing() || a.Held }
+
+// CaseNoise is what noise reduction keeps with a case.
+type CaseNoise struct {
+	// Origin is where the problem probably comes from, e.g. service="db".
+	Origin string `json:"origin,omitempty"`
+	// ToldAt is when people were last told of this opening, Told how many members
+	// it had then, Digests how often they were told that it grew. Zero: nobody was
+	// told yet.
+	ToldAt  time.Time `json:"toldAt,omitzero"`
+	Told    int       `json:"told,omitempty"`
+	Digests int       `json:"digests,omitempty"`
+	// Heard is what people were told last.
+	Heard What `json:"heard,omitempty"`
+	// Untold is what people shall be told when the hold of the grade ends.
+	Untold What `json:"untold,omitempty"`
+	// NextReview is when the case looks at itself next; zero: never.
+	NextReview time.Time `json:"nextReview,omitzero"`
+	// Mute names what holds back the messages of the case, MutedBy its owner and
+	// MutedUntil its end. Empty: nothing does.
+	Mute       string    `json:"mute,omitempty"`
+	MutedBy    string    `json:"mutedBy,omitempty"`
+	MutedUntil time.Time `json:"mutedUntil,omitzero"`
+	// MutedChannels were left out of the last message, by a mute of them alone.
+	MutedChannels []string `json:"mutedChannels,omitempty"`
+	// Services counts the services of the members, as far as it is known.
+	Services int `json:"services,omitempty"`
+	// MergedInto is the case that this one became a part of.
+	MergedInto string `json:"mergedInto,omitempty"`
+	// Base is the most urgent grade of the members, before regrading.
+	Base       policy.Grade  `json:"base,omitzero"`
+	BaseReason policy.Reason `json:"baseReason,omitempty"`
+}
+
+// Silent reports whether a mute holds back what is told about the case.
+func (c Case) Silent(now time.Time) bool { return c.Mute != "" && now.Before(c.MutedUntil) }
+
+// BelievedFiring reports whether people were told last that the case fires.
+func (c Case) BelievedFiring() bool { return c.Heard != "" && c.Heard != WhatResolved }
+
+// Link is one fact by which alerts find the case that they belong to: that a
+// case has an alert of this text, host or service around these times, or how
+// many alerts a source had. Links of one (Kind, Key, CaseID) are joined by a
+// store: the earliest From, the latest To, the sum of N. That does not depend
+// on their order.
+type Link struct {
+	Kind   string    `json:"kind"`
+	Key    string    `json:"key"`
+	CaseID string    `json:"caseId,omitempty"`
+	From   time.Time `json:"from"` // earliest start of an alert
+	To     time.Time `json:"to"`   // latest start of an alert
+	N      int64     `json:"n"`
+	Detail string    `json:"detail,omitempty"` // e.g. the text that was compared; the first one stays
+	// Lead is the identity of the alert that the link is of; the first one stays.
+	Lead string `json:"lead,omitempty"`
+}
+
+// LinkQuery selects links of one kind.
+type LinkQuery struct {
+	Kind  string
+	Keys  []string
+	Since time.Time // only those whose To is not before
+}
+
+// Split is a person's word that an alert does not belong to a case: Alert is an
+// identity, Key the key of the case, or the identity of the alert that leads it.
+type Split struct {
+	Alert string    `json:"alert"`
+	Key   string    `json:"key"`
+	By    string    `json:"by"`
+	At    time.Time `json:"at"`
+}
+
+// MuteOrder is a mute by command; those of the configuration are policy.Mute alone.
+type MuteOrder struct {
+	policy.Mute
+	ID        string    `json:"id"`
+	CreatedBy string    `json:"createdBy"`
+	CreatedAt time.Time `json:"createdAt"`
+	EndedBy   string    `json:"endedBy,omitempty"` // who ended it before its time
+}

@@ -1,0 +1,120 @@
+package stage
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
+)
+
+// announce tells people what happened to a case, or holds it back: while a mute
+// covers it, or until the hold of its grade has passed. channels are those that
+// hear it; nil: all.
+func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []string) error {
+	if v.Mute != nil && !c.Silent(d.ev.Now) {
+		c.Mute, c.MutedBy, c.MutedUntil = v.Mute.Name, v.Mute.Owner, v.Mute.Until(d.ev.Now)
+		d.event(c, cases.Event{Kind: cases.Muted, Note: mutedNote(*v.Mute, d.ev.Now)}, v)
+		d.put(c)
+	}
+	switch {
+	case what == "" || what == cases.WhatGrew:
+		if d.join(c, what, v) {
+			return nil
+		}
+		if what == "" {
+			d.digestLater(c)
+			return nil
+		}
+	case what == cases.WhatResolved:
+		return d.overNow(c, v)
+	}
+	if c.Silent(d.ev.Now) {
+		d.later(c, what, c.MutedUntil)
+		return nil
+	}
+	if c.Untold != "" && c.Untold != cases.WhatResolved {
+		return nil // it is told with what waits already
+	}
+	hold := d.rules.Noise.Hold.For(c.Grade)
+	if hold > 0 && (what == cases.WhatOpened || what == cases.WhatReopened) {
+		d.later(c, what, d.ev.Now.Add(hold))
+		return nil
+	}
+	if len(v.Links) > 0 && c.Heard == "" {
+		// What came at the same time to another receiver is found a little later.
+		d.reviewAt(&c, d.ev.Now.Add(healAfter))
+		d.put(c)
+	}
+	if !d.join(c, what, v) {
+		d.tell(c, about(what, v, channels))
+	}
+	return nil
+}
+
+// healAfter is when a case that was told at once looks for others of the same
+// cause, which another receiver, or a late delivery, may have opened.
+const healAfter = 30 * time.Second
+
+// overNow tells that a case is over: not at all when nobody was told that it
+// began, later when its grade has a hold, since it may begin again.
+func (d *draft) overNow(c cases.Case, v *Verdict) error {
+	if c.Untold == cases.WhatOpened || c.Untold == cases.WhatReopened {
+		c.Untold = ""
+		d.put(c)
+		d.event(c, cases.Event{Kind: cases.Noted, Actor: cases.System, Note: "it was over before anybody was told"}, v)
+		return nil
+	}
+	if hold := d.rules.Noise.Hold.For(c.Grade); hold > 0 && c.BelievedFiring() {
+		d.later(c, cases.WhatResolved, d.ev.Now.Add(hold))
+		return nil
+	}
+	d.tell(c, about(cases.WhatResolved, v, nil))
+	return nil
+}
+
+// later holds back a message until a review.
+func (d *draft) later(c cases.Case, what cases.What, at time.Time) {
+	c.Untold = what
+	d.reviewAt(&c, at)
+	d.put(c)
+}
+
+// digestLater plans that people hear of what was merged into a case that they
+// know.
+func (d *draft) digestLater(c cases.Case) {
+	if c.ToldAt.IsZero() || c.CaseNoise.Told == 0 || c.Total <= c.CaseNoise.Told || c.Untold != "" {
+		return
+	}
+	d.reviewAt(&c, d.digestAt(c))
+	d.put(c)
+}
+
+// digestAt is when people are told next that a case grew.
+func (d *draft) digestAt(c cases.Case) time.Time {
+	return c.ToldAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 3))
+}
+
+// reviewAt plans a review of the case, unless an earlier one is planned.
+func (d *draft) reviewAt(c *cases.Case, at time.Time) {
+	if at.Before(d.ev.Now) {
+		at = d.ev.Now
+	}
+	at = micros(at)
+	if !c.NextReview.IsZero() && !at.Before(c.NextReview) && c.NextReview.After(d.ev.Now) {
+		return
+	}
+	c.NextReview = at
+	d.action(*c, cases.Action{
+		Key: fmt.Sprintf("%s/review/%d/%d", c.ID, c.Version, at.UnixMicro()), Kind: cases.Review, Channel: cases.InternalChannel, Planned: at,
+	})
+}
+
+// link remembers how later alerts find this case.
+func (d *draft) link(c cases.Case, v *Verdict) {
+	for _, l := range v.Links {
+		if l.CaseID = c.ID; l.Kind == kindSource {
+			l.CaseID = ""
+		}
+		d.links = append(d.links, l)
+	}
+}

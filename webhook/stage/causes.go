@@ -1,0 +1,88 @@
+package stage
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/cases"
+)
+
+// maxCauses is how many causes a digest names: with fewer, something rare among
+// much of the same would go under.
+const maxCauses = 20
+
+// class is what makes alerts of one case differ for people.
+type class struct{ name, service string }
+
+func classOf(m cases.Alert, serviceLabels []string) class {
+	return class{m.Last.Name(), first(m.Last.Labels, serviceLabels)}
+}
+
+// representatives picks the alerts that a message shows: those that fire first,
+// and of each class one before any class has two, so that nothing rare goes
+// under. more is how many were left off.
+func representatives(members []cases.Alert, serviceLabels []string) (shown []alert.Alert, more int) {
+	type ranked struct {
+		m    cases.Alert
+		turn int
+	}
+	sorted := slices.Clone(members)
+	slices.SortStableFunc(sorted, func(a, b cases.Alert) int {
+		return cmp.Or(cmp.Compare(b2i(!a.Counts()), b2i(!b.Counts())), cmp.Compare(a.Grade, b.Grade), a.LastFired.Compare(b.LastFired), a.Identity.Compare(b.Identity))
+	})
+	turns := map[class]int{}
+	all := make([]ranked, len(sorted))
+	for i, m := range sorted {
+		c := classOf(m, serviceLabels)
+		all[i] = ranked{m, turns[c]}
+		turns[c]++
+	}
+	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(a.turn, b.turn) })
+	for _, r := range all {
+		if len(shown) == cases.MaxNoticeAlerts {
+			more++
+			continue
+		}
+		shown = append(shown, r.m.Last)
+	}
+	return shown, more
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// causes counts the alerts by class, the most frequent first: "HighLatency
+// (checkout): 812, DiskFull (db): 3".
+func causes(members []cases.Alert, serviceLabels []string) string {
+	n := map[class]int{}
+	for _, m := range members {
+		n[classOf(m, serviceLabels)]++
+	}
+	all := make([]class, 0, len(n))
+	for c := range n {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b class) int {
+		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a.name, b.name), cmp.Compare(a.service, b.service))
+	})
+	parts := make([]string, 0, maxCauses+1)
+	for i, c := range all {
+		if i == maxCauses {
+			parts = append(parts, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		text := c.name
+		if c.service != "" {
+			text += " (" + c.service + ")"
+		}
+		parts = append(parts, fmt.Sprintf("%s: %d", text, n[c]))
+	}
+	return strings.Join(parts, ", ")
+}
