@@ -162,7 +162,8 @@ func declareCollector(app *kingpin.Application, n string, decode map[string]regi
 		panic(err) // the name comes from the registry itself
 	}
 	c := &choice{}
-	app.Flag("collector."+n, "Enable the "+n+" collector: "+entry.Summary+".").Default("true").IsSetByUser(&c.set).BoolVar(&c.on)
+	on := slices.Contains(collector.OnByDefault(), n)
+	app.Flag("collector."+n, "Enable the "+n+" collector: "+entry.Summary+".").Default(strconv.FormatBool(on)).IsSetByUser(&c.set).BoolVar(&c.on)
 	type given struct {
 		set, boolean, on bool
 		text             string

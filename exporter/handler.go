@@ -57,6 +57,7 @@ func newMetrics(o *options, set *collector.Set, log *slog.Logger) http.Handler {
 		m.slots = make(chan struct{}, o.maxRequests)
 	}
 	m.own.MustRegister(versioncollector.NewCollector("foreshock_exporter"))
+	m.own.MustRegister(versioncollector.NewCollector("node_exporter")) // by this name the node mixin's dashboards find their hosts
 	if !o.ownMetrics {
 		return m
 	}

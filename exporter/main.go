@@ -72,7 +72,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	log.Info("Starting "+name, "version", version.Info(), "build", version.BuildContext(), "collectors", set.Names())
-	if err := serve(ctx, o, handler, log); err != nil {
+	between, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		set.Run(between)
+	}()
+	err = serve(ctx, o, handler, log)
+	stop()
+	select {
+	case <-ended:
+	case <-time.After(drain): // one that is deaf must not keep the program
+	}
+	if err != nil {
 		log.Error("Cannot serve", "err", err)
 		return 1
 	}

@@ -58,7 +58,7 @@ func BenchmarkBesideNodeExporter(b *testing.B) {
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		b.Fatalf("building the exporter: %v\n%s", err, out)
 	}
-	ourURL, ours := startProgram(b, binary, shared()...)
+	ourURL, ours := startProgram(b, binary, shared(b)...)
 	var spent [2]struct{ wall, cpu time.Duration }
 	programs := []struct {
 		url string

@@ -98,7 +98,7 @@ func TestServe(t *testing.T) {
 		{"/metrics", 200, []string{"node_cpu_seconds_total{", "node_memory_MemTotal_bytes ", "go_goroutines ", "process_cpu_seconds_total ", "promhttp_metric_handler_requests_total{", "foreshock_exporter_build_info{"}, nil},
 		{"/metrics?collect[]=loadavg&collect[]=uname", 200, []string{"node_load1 ", "node_uname_info{"}, []string{"node_cpu_seconds_total"}},
 		{"/metrics?exclude[]=cpu", 200, []string{"node_load1 "}, []string{"node_cpu_seconds_total"}},
-		{"/metrics?collect[]=cpus", 400, []string{`collect[]: got "cpus", want one of cpu, diskstats`}, nil},
+		{"/metrics?collect[]=cpus", 400, []string{`collect[]: got "cpus", want one of arp, `}, nil},
 		{"/-/healthy", 200, []string{"Healthy"}, nil},
 		{"/", 200, []string{"Foreshock exporter", `href="/metrics"`}, nil},
 		{"/nope", 404, nil, nil},

@@ -24,6 +24,7 @@ package collector
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -59,4 +60,28 @@ type Closer interface {
 // Describer is a Collector that lists the families it may send, for the documentation and the tests. Every collector of this package is one.
 type Describer interface {
 	Families() []*Family
+}
+
+// Runner is a Collector that works between scrapes, too: it follows or samples something. Set.Run starts it.
+type Runner interface {
+	// Run works until ctx ends and returns nil then. It runs beside Update, so what both touch is guarded. An error or a panic is logged,
+	// and Run is called again after a while.
+	Run(ctx context.Context) error
+}
+
+// Optional is a Collector that may be off by default, because it costs more than most people want to pay or publishes more than they look at.
+type Optional interface {
+	OffByDefault() bool
+}
+
+// OnByDefault returns the names of the collectors that run when nobody says otherwise, sorted.
+func OnByDefault() []string {
+	return slices.DeleteFunc(Collectors.Names(), func(name string) bool {
+		e, err := Collectors.Get(name)
+		if err != nil {
+			return true
+		}
+		o, ok := e.New().(Optional)
+		return ok && o.OffByDefault()
+	})
 }

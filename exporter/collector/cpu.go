@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,12 +52,20 @@ const hotplugBack = 3 * userHz
 const maxCPUs = 1 << 16
 
 type cpu struct {
-	Guest bool `json:"guest" help:"Publish node_cpu_guest_seconds_total."`
+	Guest            bool   `json:"guest" help:"Publish node_cpu_guest_seconds_total."`
+	Info             bool   `json:"info" help:"Publish node_cpu_info."`
+	InfoFlagsInclude string `json:"info_flags_include" help:"Regexp of the flags of the first CPU to publish as node_cpu_flag_info."`
+	InfoBugsInclude  string `json:"info_bugs_include" help:"Regexp of the bugs of the first CPU to publish as node_cpu_bug_info."`
 
 	path  string
 	file  file
 	state map[uint64]*cpuState
 	topo  cpuTopology
+	info  cpuInfo
+}
+
+func (c *cpu) Validate() error {
+	return c.info.compile(c)
 }
 
 // cpuState is what is kept of one CPU: its counters as last published and its series.
@@ -68,11 +77,12 @@ type cpuState struct {
 func (c *cpu) Open(h *Host) error {
 	c.path, c.state = h.proc("stat"), map[uint64]*cpuState{}
 	c.topo.open(h)
-	return nil
+	c.info.path = h.proc("cpuinfo")
+	return c.info.compile(c)
 }
 
 func (c *cpu) Families() []*Family {
-	return append([]*Family{cpuSeconds, cpuGuestSeconds}, c.topo.families()...)
+	return slices.Concat([]*Family{cpuSeconds, cpuGuestSeconds}, c.topo.families(), []*Family{cpuInfoFamily, cpuFlagInfo, cpuBugInfo})
 }
 
 func (c *cpu) Update(_ context.Context, ch chan<- prometheus.Metric) error {
@@ -102,7 +112,10 @@ func (c *cpu) Update(_ context.Context, ch chan<- prometheus.Metric) error {
 	if seen == 0 {
 		return fmt.Errorf("CPU times: %s has no line of a CPU", c.path)
 	}
-	return c.topo.update(ch, seen)
+	if err := c.topo.update(ch, seen); err != nil {
+		return err
+	}
+	return c.info.update(ch)
 }
 
 func newCPUState(number uint64) *cpuState {

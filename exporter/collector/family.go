@@ -29,6 +29,11 @@ func counter(name, help string, labels ...string) *Family {
 	return newFamily(name, help, prometheus.CounterValue, labels)
 }
 
+// untyped declares a family for which nobody says how its values move: the fields of files that mix counters and gauges.
+func untyped(name, help string, labels ...string) *Family {
+	return newFamily(name, help, prometheus.UntypedValue, labels)
+}
+
 func newFamily(name, help string, t prometheus.ValueType, labels []string) *Family {
 	f := &Family{Name: name, Help: help, Type: t, Labels: labels, desc: prometheus.NewDesc(name, help, labels, nil)}
 	f.order = make([]int, len(labels))
@@ -39,10 +44,13 @@ func newFamily(name, help string, t prometheus.ValueType, labels []string) *Fami
 	return f
 }
 
-// TypeName returns "counter" or "gauge".
+// TypeName returns "counter", "gauge" or "untyped".
 func (f *Family) TypeName() string {
-	if f.Type == prometheus.CounterValue {
+	switch f.Type {
+	case prometheus.CounterValue:
 		return "counter"
+	case prometheus.UntypedValue:
+		return "untyped"
 	}
 	return "gauge"
 }
@@ -102,9 +110,12 @@ func (s *sample) Desc() *prometheus.Desc { return s.f.desc }
 // Write fills out. The label pairs are shared and must not be changed by the receiver, as with every metric of client_golang.
 func (s *sample) Write(out *dto.Metric) error {
 	out.Label = s.pairs
-	if s.f.Type == prometheus.CounterValue {
+	switch s.f.Type {
+	case prometheus.CounterValue:
 		out.Counter = &dto.Counter{Value: &s.value}
-	} else {
+	case prometheus.UntypedValue:
+		out.Untyped = &dto.Untyped{Value: &s.value}
+	default:
 		out.Gauge = &dto.Gauge{Value: &s.value}
 	}
 	return nil

@@ -42,6 +42,8 @@ var (
 	fsFilesFree = fsGauge("files_free", "Filesystem total free file nodes.")
 	fsReadonly  = fsGauge("readonly", "Filesystem read-only status.")
 	fsError     = fsGauge("device_error", "Whether an error occurred while getting statistics for the given device.")
+	fsRatio     = gauge("foreshock_host_filesystem_utilization_ratio", "Share of the file system that is in use, 0 to 1, as df tells it: used/(used + available to non-root users).",
+		"device", "mountpoint", "fstype")
 	fsMountInfo = gauge("node_filesystem_mount_info", "Filesystem mount information.", "device", "major", "minor", "mountpoint")
 )
 
@@ -76,6 +78,7 @@ type mountState struct {
 	state  string // the device_error label of the series
 	values [7]series
 	info   series
+	ratio  series
 }
 
 func (c *filesystem) Validate() error {
@@ -100,7 +103,7 @@ func (c *filesystem) Open(h *Host) (err error) {
 }
 
 func (c *filesystem) Families() []*Family {
-	return []*Family{fsSize, fsFree, fsAvail, fsFiles, fsFilesFree, fsReadonly, fsError, fsMountInfo}
+	return []*Family{fsSize, fsFree, fsAvail, fsFiles, fsFilesFree, fsReadonly, fsError, fsMountInfo, fsRatio}
 }
 
 func (c *filesystem) Update(ctx context.Context, ch chan<- prometheus.Metric) error {
@@ -178,6 +181,7 @@ func (s *mountState) send(ch chan<- prometheus.Metric, a answer) {
 			s.values[i] = f.with(s.id.device, s.id.point, s.id.fsType, a.trouble)
 		}
 		s.info = fsMountInfo.with(s.id.device, s.major, s.minor, s.id.point)
+		s.ratio = fsRatio.with(s.id.device, s.id.point, s.id.fsType)
 	}
 	s.values[1].send(ch, s.ro)
 	if a.trouble != "" {
@@ -190,4 +194,7 @@ func (s *mountState) send(ch chan<- prometheus.Metric, a answer) {
 		s.values[2+i].send(ch, float64(v))
 	}
 	s.info.send(ch, 1)
+	if used := float64(u.Size) - float64(u.Free); used >= 0 && used+float64(u.Avail) > 0 { // a file system without a size has no ratio
+		s.ratio.send(ch, used/(used+float64(u.Avail)))
+	}
 }

@@ -18,9 +18,13 @@ type Host struct {
 	Now    func() time.Time
 	Uname  func() (Uname, error)
 	Statfs func(path string) (Usage, error)
+	// Timex returns the state of the kernel's clock.
+	Timex func() (Timex, error)
 	// Links returns the network interfaces from the kernel by netlink.
 	Links func() ([]Link, error)
-	Log   *slog.Logger
+	// TCPSockets returns the kernel's answer, all of it, to a SOCK_DIAG_BY_FAMILY dump of the TCP sockets of an address family.
+	TCPSockets func(family uint8) ([]byte, error)
+	Log        *slog.Logger
 }
 
 // Uname is what the uname system call tells.
@@ -48,7 +52,7 @@ type LinkStats struct {
 func ThisHost(log *slog.Logger) *Host {
 	return &Host{
 		Proc: "/proc", Sys: "/sys", Root: "/", Udev: "/run/udev/data",
-		Now: time.Now, Uname: uname, Statfs: statfs, Links: links, Log: log,
+		Now: time.Now, Uname: uname, Statfs: statfs, Links: links, Timex: adjtimex, TCPSockets: tcpSockets, Log: log,
 	}
 }
 

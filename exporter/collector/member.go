@@ -112,6 +112,31 @@ func (m *member) update(ctx context.Context, ch chan<- prometheus.Metric) (err e
 	return m.c.Update(ctx, ch)
 }
 
+// keepRunning calls Run until ctx ends.
+func (m *member) keepRunning(ctx context.Context, r Runner) {
+	for ctx.Err() == nil {
+		err := m.runOnce(ctx, r)
+		if ctx.Err() != nil {
+			return
+		}
+		m.log.Error("The collector stopped its work between scrapes; it is started again", "err", err, "in", runAgain)
+		select {
+		case <-ctx.Done():
+		case <-time.After(runAgain):
+		}
+	}
+}
+
+// runOnce calls Run and turns a panic into an error.
+func (m *member) runOnce(ctx context.Context, r Runner) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	return r.Run(ctx)
+}
+
 // abandon marks the run as late because the time is over. It reports false when the run has ended just now and can be used. A client that hung
 // up says nothing about the collector.
 func (m *member) abandon(ctx context.Context, r *run) bool {

@@ -3,6 +3,7 @@ package collector
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strconv"
 )
 
@@ -89,4 +90,22 @@ func shorten(b []byte) []byte {
 		return append(append([]byte(nil), b[:57]...), "..."...)
 	}
 	return b
+}
+
+// parseHex reads a hexadecimal number of at most 64 bits.
+func parseHex(b []byte) (uint64, error) {
+	v, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil {
+		return 0, errNotNumber
+	}
+	return v, nil
+}
+
+// parseFloat reads a number that is finite.
+func parseFloat(b []byte) (float64, error) {
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, errNotNumber
+	}
+	return v, nil
 }

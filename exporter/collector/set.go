@@ -29,7 +29,7 @@ func ScrapeFamilies() []*Family { return []*Family{scrapeDuration, scrapeSuccess
 type Config struct {
 	Host *Host
 	Log  *slog.Logger
-	// Enabled names the collectors to run; nil means all that are registered.
+	// Enabled names the collectors to run; nil means those that are on by default.
 	Enabled []string
 	// Options decodes what a person set for a collector, by its name; see registry.Decode.
 	Options map[string]registry.Decode
@@ -45,7 +45,7 @@ type Set struct {
 func NewSet(c Config) (*Set, error) {
 	names := c.Enabled
 	if names == nil {
-		names = Collectors.Names()
+		names = OnByDefault()
 	}
 	s := &Set{members: map[string]*member{}}
 	for _, name := range names {
@@ -103,6 +103,21 @@ func (s *Set) Close() error {
 
 // Names returns the enabled collectors, sorted.
 func (s *Set) Names() []string { return slices.Clone(s.names) }
+
+// runAgain is how long a Runner that failed is left alone.
+const runAgain = time.Minute
+
+// Run lets the collectors that work between scrapes do so, until ctx ends. It returns when all have ended.
+func (s *Set) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, name := range s.names {
+		m := s.members[name]
+		if r, ok := m.c.(Runner); ok {
+			wg.Go(func() { m.keepRunning(ctx, r) })
+		}
+	}
+	wg.Wait()
+}
 
 // Select returns the collectors of one scrape: all, or those in collect, or all but those in exclude. It is an error to give both, and to name
 // a collector that is unknown or not enabled.

@@ -204,8 +204,8 @@ func TestMountsChange(t *testing.T) {
 			t.Errorf("%d mounts are kept, want 1", len(fs.mounts))
 		}
 		// The second mount on the same point is the same series, and is the one that is seen.
-		if n := len(ch); n != 8 {
-			t.Errorf("%d metrics, want 8", n)
+		if n := len(ch); n != 9 {
+			t.Errorf("%d metrics, want 9", n)
 		}
 		for range len(ch) {
 			s := (<-ch).(*sample)
