@@ -53,6 +53,7 @@ type Store interface {
 type Options struct {
 	Intake     Intake
 	Store      Store
+	OnCall     OnCall                // schedules and the audit log; nil: there are no such addresses
 	Settings   func() Settings       // read once per request, so that a reload takes effect
 	Committed  func()                // after a command that added actions: wake the executor; may be nil
 	Registerer prometheus.Registerer // for the metrics
@@ -138,6 +139,7 @@ func New(o Options) (*Handler, error) {
 	} {
 		mux.HandleFunc(pattern, handle)
 	}
+	h.onCallRoutes(mux)
 	// What changes anything is refused when a browser says that another site asked for it. Senders of alerts are no browsers.
 	h.mux = http.NewCrossOriginProtection().Handler(h.guarded(mux))
 	return h, nil

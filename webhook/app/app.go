@@ -60,13 +60,14 @@ type Options struct {
 
 // App is a running webhook.
 type App struct {
-	o        Options
-	state    atomic.Pointer[state]
-	poster   *notify.Poster
-	store    Store
-	executor *action.Executor
-	server   *httpserver.Server
-	key      []byte // signs sessions
+	o         Options
+	state     atomic.Pointer[state]
+	poster    *notify.Poster
+	store     Store
+	executor  *action.Executor
+	server    *httpserver.Server
+	key       []byte // signs sessions
+	calendars *calendars
 
 	stop context.CancelFunc // ends the executor and the sweeper
 	shut context.CancelFunc // ends the listener
@@ -95,7 +96,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		o.Registry = prometheus.NewRegistry()
 		o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	a := &App{o: o, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1)}
+	a := &App{o: o, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1), calendars: newCalendars(o.Registry)}
 	first, err := a.load()
 	if err != nil {
 		return nil, err
@@ -163,7 +164,7 @@ func (a *App) wire() error {
 		Store: a.store, Committed: a.executor.Wake, Metrics: counters,
 	})
 	handler, err := api.New(api.Options{
-		Intake: intake, Store: a.store, Settings: func() api.Settings { return a.state.Load().settings },
+		Intake: intake, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
 		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
@@ -276,6 +277,7 @@ func (a *App) Start() error {
 		}
 	})
 	a.wg.Go(func() { a.sweep(work) })
+	a.wg.Go(func() { a.importCalendars(work) })
 	go func() { a.fail <- a.server.Run(serve) }()
 	if s := a.state.Load(); s.settings.Auth.Open() && s.file.Web.ConfigFile == "" && a.o.WebConfigFile == "" && slices.ContainsFunc(a.server.Addrs(), beyondLoopback) {
 		a.o.Log.Warn("anyone who reaches this address may send alerts and give commands: set auth, or web.config_file", "addresses", a.server.Addrs())

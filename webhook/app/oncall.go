@@ -2,20 +2,36 @@ package app
 
 import (
 	"context"
-	"slices"
+	"maps"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/policy"
 )
 
-// roster is a schedule of the configuration in force with what is not in it: overrides of people, and imported calendars. False when
-// there is no schedule of that name.
+// onCall is the store with the schedules of the configuration in force: what the API needs.
+type onCall struct {
+	Store
+	a *App
+}
+
+// Roster is a schedule with what is not in the configuration.
+func (o onCall) Roster(ctx context.Context, name string) (policy.Roster, bool, error) {
+	return o.a.roster(ctx, name)
+}
+
+// rosterPast is how far back overrides count: shifts of that time are shown as they were.
+const rosterPast = 400 * 24 * time.Hour
+
+// roster is a schedule of the configuration in force with overrides of people and imported calendars. False when there is no schedule of
+// that name.
 func (a *App) roster(ctx context.Context, name string) (policy.Roster, bool, error) {
 	s, ok := a.rules().Schedules[name]
 	if !ok {
 		return policy.Roster{}, false, nil
 	}
-	r := policy.Roster{Schedule: s}
+	a.calendars.mu.Lock()
+	r := policy.Roster{Schedule: s, Calendars: maps.Clone(a.calendars.shifts)}
+	a.calendars.mu.Unlock()
 	given, err := a.store.Overrides(ctx, a.o.Now().Add(-rosterPast))
 	if err != nil {
 		return r, false, err
@@ -25,9 +41,5 @@ func (a *App) roster(ctx context.Context, name string) (policy.Roster, bool, err
 			r.Given = append(r.Given, policy.Override{Person: o.Person, From: o.From, Until: o.Until})
 		}
 	}
-	r.Given = slices.Clip(r.Given)
 	return r, true, nil
 }
-
-// rosterPast is how far back shifts are shown as they were.
-const rosterPast = 400 * 24 * time.Hour

@@ -47,6 +47,7 @@ type File struct {
 	Limits        Limits              `yaml:"limits"`
 	Retention     Retention           `yaml:"retention"`
 	Channels      Channels            `yaml:"channels"`
+	Calendars     map[string]Calendar `yaml:"calendars"` // that schedules import
 
 	policy.Rules
 	path  string
@@ -140,6 +141,10 @@ func Load(path string) (*File, error) {
 		t.TokenFile = within(dir, t.TokenFile)
 		f.Auth.Tokens[name] = t
 	}
+	for name, c := range f.Calendars {
+		c.URLFile, c.File = within(dir, c.URLFile), within(dir, c.File)
+		f.Calendars[name] = c
+	}
 	for _, c := range f.Channels {
 		for name, v := range c.settings {
 			if file, ok := v.(string); ok && strings.HasSuffix(name, "_file") {
@@ -174,7 +179,7 @@ func Parse(text []byte) (*File, error) {
 		// One obvious route: everything to every channel.
 		f.Routes = []policy.Route{{Name: "default", Channels: f.Channels.Names()}}
 	}
-	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules} {
+	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.calendars} {
 		d.errs = append(d.errs, d.each(check())...)
 	}
 	return &f, errors.Join(d.errs...)
