@@ -26,8 +26,8 @@ type Import struct {
 	Person      func(string) string // the key of the person that a text names; "" when it names none
 }
 
-// Calendar is what an import found.
-type Calendar struct {
+// Imported is what an import found.
+type Imported struct {
 	Shifts  []Shift
 	Strange []string // one sentence for each event that could not be used, at most 20
 }
@@ -37,25 +37,25 @@ type Calendar struct {
 // (RRULE, RDATE, EXDATE) and changed occurrences (RECURRENCE-ID) count. An event
 // that cannot be understood is left out and told; a file that cannot be is an
 // error.
-func ReadICal(in io.Reader, o Import) (Calendar, error) {
+func ReadICal(in io.Reader, o Import) (Imported, error) {
 	loc, err := zone(o.Zone)
 	if err != nil {
-		return Calendar{}, err
+		return Imported{}, err
 	}
 	text, err := io.ReadAll(in)
 	if err != nil {
-		return Calendar{}, fmt.Errorf("reading the calendar: %w", err)
+		return Imported{}, fmt.Errorf("reading the calendar: %w", err)
 	}
 	if !bytes.Contains(text, []byte("BEGIN:VCALENDAR")) {
-		return Calendar{}, errors.New("this is not an iCalendar file: it has no BEGIN:VCALENDAR")
+		return Imported{}, errors.New("this is not an iCalendar file: it has no BEGIN:VCALENDAR")
 	}
 	cal, err := ics.ParseCalendar(bytes.NewReader(text))
 	if err != nil {
-		return Calendar{}, fmt.Errorf("reading the calendar: %w", err)
+		return Imported{}, fmt.Errorf("reading the calendar: %w", err)
 	}
 	events := cal.Events()
 	if len(events) > maxEvents {
-		return Calendar{}, fmt.Errorf("the calendar has %d events: want at most %d", len(events), maxEvents)
+		return Imported{}, fmt.Errorf("the calendar has %d events: want at most %d", len(events), maxEvents)
 	}
 	r := reader{o: o, loc: loc, moved: map[string][]time.Time{}, left: maxOccurrences}
 	for _, e := range events { // changed occurrences take the place of the planned ones
@@ -66,7 +66,7 @@ func ReadICal(in io.Reader, o Import) (Calendar, error) {
 	for _, e := range events {
 		if err := r.event(e); err != nil {
 			if r.left <= 0 {
-				return Calendar{}, err
+				return Imported{}, err
 			}
 			if len(r.out.Strange) < 20 {
 				r.out.Strange = append(r.out.Strange, err.Error())
@@ -82,7 +82,7 @@ type reader struct {
 	loc   *time.Location
 	moved map[string][]time.Time // by event, the occurrences that have an event of their own
 	left  int
-	out   Calendar
+	out   Imported
 }
 
 func (r *reader) event(e *ics.VEvent) error {
