@@ -39,7 +39,8 @@ type Files struct {
 	again    bool // a name leads to a new file: look at once
 	known    bool // not the very first start
 	ended    []ended
-	restored []*tail // of an earlier life, not looked for yet
+	restored []*tail              // of an earlier life, not looked for yet
+	listed   map[string][]sibling // while they are looked for
 	trouble  map[string]string
 	since    map[string]time.Time // the last change of what a path led to
 	buf      []byte
@@ -103,11 +104,13 @@ func (s *Files) look(now time.Time) {
 	s.again = false
 	first := s.looked.IsZero()
 	s.looked = now
+	s.listed = map[string][]sibling{}
 	for len(s.restored) > 0 {
 		t := s.restored[0]
 		s.restored = s.restored[1:]
 		s.resume(t, now)
 	}
+	s.listed = nil
 	for _, pattern := range s.o.Paths {
 		names := []string{pattern}
 		if strings.ContainsAny(pattern, `*?[\`) {

@@ -109,7 +109,10 @@ func (s *Files) unread(path string, since time.Time) (out []sibling) {
 // search goes on with a file of an earlier life whose path leads elsewhere by now.
 func (s *Files) search(t *tail, now time.Time) {
 	for again := tries; again > 0; again-- {
-		for _, o := range siblings(t.path) {
+		if s.listed[t.path] == nil || again < tries {
+			s.listed[t.path] = siblings(t.path) // once for all files that were rotated away from it
+		}
+		for _, o := range s.listed[t.path] {
 			if idOf(o.info) == t.id && s.reopen(t, o.path, now) {
 				s.renamed(t)
 				return
