@@ -28,6 +28,9 @@ func newHandler(o *options, set *collector.Set, log *slog.Logger) (http.Handler,
 	mux := http.NewServeMux()
 	mux.HandleFunc(healthPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Healthy") })
 	mux.Handle(o.path, newMetrics(o, set, log))
+	for pattern, h := range set.Routes() {
+		mux.Handle(pattern, h)
+	}
 	if o.path != "/" {
 		page, err := web.NewLandingPage(web.LandingConfig{
 			Name: "Foreshock exporter", Description: "Metrics of this host and its GPUs for Prometheus", Version: version.Info(),

@@ -34,8 +34,9 @@ var may = map[string][]string{
 	"pkg/cmd/demo": {"*"},
 
 	"exporter":           {"exporter/collector", "pkg/registry"},
-	"exporter/collector": {"pkg/registry", "pkg/logs", "exporter/nvml"},
+	"exporter/collector": {"pkg/registry", "pkg/logs", "exporter/nvml", "exporter/follow", "exporter/digest"},
 	"exporter/nvml":      {}, "exporter/follow": {},
+	"exporter/digest": {"exporter/follow", "pkg/logs", "pkg/registry"},
 
 	"webhook/alert":           {},
 	"webhook/policy":          {"webhook/alert", "pkg/registry"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/foreshock/foreshock/exporter/follow"
+	"github.com/foreshock/foreshock/pkg/logs"
 	"github.com/foreshock/foreshock/pkg/registry"
 )
 
@@ -98,6 +99,8 @@ type Templates struct {
 	Published int      `json:"published" min:"1" max:"100000" help:"Templates that have series: those seen last."`
 	Protected []string `json:"protected" help:"More words that tell templates apart."`
 	Masks     []string `json:"masks" help:"More regular expressions of what varies."`
+
+	options logs.Options
 }
 
 // Sequences says how messages belong to sessions, whose order is judged.
@@ -245,10 +248,18 @@ func (f *Field) Validate() error {
 	return nil
 }
 
-// Validate checks the patterns.
+// Validate makes the options of the miner.
 func (t *Templates) Validate() error {
-	_, err := compileAll("masks", t.Masks)
-	return err
+	if _, err := compileAll("masks", t.Masks); err != nil {
+		return err
+	}
+	t.options = logs.DefaultOptions()
+	t.options.MaxTemplates, t.options.Protected = t.Max, t.Protected
+	t.options.MaxSignatures = max(t.options.MaxSignatures, 2*t.Max)
+	for i, m := range t.Masks {
+		t.options.Masks = append(t.options.Masks, logs.Mask{Name: fmt.Sprint(i), Pattern: m})
+	}
+	return t.options.Validate()
 }
 
 // Validate compiles the patterns.

@@ -96,8 +96,10 @@ func (d *decoder) source(n *yaml.Node, path string) *Source {
 			unique(d, n, path, s.Fields, func(f *Field) string { return f.Name })
 		},
 	})
-	if err := s.Multiline.Validate(); err != nil { // compiles the defaults where nothing is said
-		d.mistake(n, path, "%v", err)
+	for _, part := range []registry.Validator{&s.Multiline, &s.Templates} { // makes what is derived where nothing is said
+		if err := part.Validate(); err != nil && len(d.mistakes) == 0 {
+			d.mistake(n, path, "%v", err)
+		}
 	}
 	return s
 }

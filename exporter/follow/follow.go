@@ -43,8 +43,9 @@ type Field struct{ Name, Value string }
 type Source interface {
 	// Read hands over records until about budget bytes were read or nothing is left, and reports whether more is waiting.
 	Read(now time.Time, budget int, take func(Record)) (more bool)
-	// Lag is how many bytes are waiting, as of the last Read.
+	// Lag is how many bytes are waiting and Open how many files are open, as of the last Read.
 	Lag() int64
+	Open() int
 	// Position returns how far the records handed over reach, for Restore.
 	Position() (json.RawMessage, error)
 	// Restore goes to a position. It is called before the first Read, or not at all.
@@ -56,7 +57,8 @@ type Source interface {
 // Handler takes the records of one source. It is used by the goroutine of its Stream, so it needs no lock but for what it publishes.
 type Handler interface {
 	Take(Record)
-	// Tick is called with each round, also when there are no records. It reports whether something is to be saved that was not before.
+	// Tick tells the time. It is called before the records of each round, also when there are none, and reports whether something is to be saved that
+	// was not before.
 	Tick(now time.Time) bool
 	// Save returns all that must survive, as of the records taken so far; Load gets it back in a later life, before the first record.
 	Save() ([]byte, error)
@@ -106,11 +108,11 @@ type Stream struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 
-	position          []byte       // as last saved
-	lag, behind, busy atomic.Int64 // bytes; unix nanoseconds since when behind, since when in a round; 0: not
-	readyOnce         sync.Once
-	ready             chan struct{}
-	makeReady         sync.Once
+	position                 []byte       // as last saved
+	lag, files, behind, busy atomic.Int64 // bytes; files; unix nanoseconds since when behind, since when in a round; 0: not
+	readyOnce                sync.Once
+	ready                    chan struct{}
+	makeReady                sync.Once
 }
 
 // slice is how much is read between two looks at the clock.
@@ -126,6 +128,9 @@ func (s *Stream) Ready() <-chan struct{} {
 func (s *Stream) Lag() (bytes int64, since time.Time) {
 	return s.lag.Load(), stamp(&s.behind)
 }
+
+// Files returns how many files are open.
+func (s *Stream) Files() int { return int(s.files.Load()) }
 
 // Busy returns since when the present round runs, zero between rounds. One that lasts hangs in the kernel.
 func (s *Stream) Busy() time.Time { return stamp(&s.busy) }
@@ -185,15 +190,15 @@ func (s *Stream) round() (more, some bool) {
 			one = int(min(lag/s.ThinFrom+1, 100))
 		}
 	}
-	n := 0
+	ticked, n := s.Handler.Tick(now), 0
 	more = s.Source.Read(now, slice, func(r Record) {
 		r.Thin = n%one != 0
 		n++
 		s.Handler.Take(r)
 	})
-	ticked := s.Handler.Tick(now)
 	lag := s.Source.Lag()
 	s.lag.Store(lag)
+	s.files.Store(int64(s.Source.Open()))
 	switch {
 	case lag == 0:
 		s.behind.Store(0)
