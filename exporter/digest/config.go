@@ -95,7 +95,7 @@ type Field struct {
 // Templates says whether messages are sorted by their form.
 type Templates struct {
 	Enabled   bool     `json:"enabled" help:"Whether templates are mined."`
-	Max       int      `json:"max" min:"16" max:"1000000" help:"Templates that are kept; of more, those seen least recently are forgotten."`
+	Max       int      `json:"max" min:"16" max:"100000" help:"Templates that are kept; of more, those seen least recently are forgotten."`
 	Published int      `json:"published" min:"1" max:"100000" help:"Templates that have series: those seen last."`
 	Protected []string `json:"protected" help:"More words that tell templates apart."`
 	Masks     []string `json:"masks" help:"More regular expressions of what varies."`
@@ -183,8 +183,11 @@ func compile(name, pattern string) (*regexp.Regexp, error) {
 func compileAll(name string, patterns []string) (out []*regexp.Regexp, err error) {
 	for _, p := range patterns {
 		re, err := compile(name, p)
-		if err != nil || re == nil {
-			return nil, fmt.Errorf("parameter %q: got %q, want regular expressions (%w)", name, p, err)
+		if err != nil {
+			return nil, err
+		}
+		if re == nil {
+			return nil, fmt.Errorf("parameter %q: got an empty text, which matches every message", name)
 		}
 		out = append(out, re)
 	}
