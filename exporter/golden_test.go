@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,8 +58,10 @@ func fixtureHost(t *testing.T) (*collector.Host, func()) {
 			t.Fatal(err)
 		}
 	}
-	now := time.Date(2026, 1, 2, 3, 3, 5, 0, time.UTC)
-	h.Now = func() time.Time { return now }
+	var minutes atomic.Int64
+	h.Now = func() time.Time {
+		return time.Date(2026, 1, 2, 3, 3, 5, 0, time.UTC).Add(time.Duration(minutes.Load()) * time.Minute)
+	}
 	h.Uname = func() (collector.Uname, error) {
 		return collector.Uname{
 			Sysname: "Linux", Release: "6.12.0-1-amd64", Version: "#1 SMP PREEMPT_DYNAMIC", Machine: "x86_64", Nodename: "web-1", Domainname: "(none)",
@@ -101,7 +105,7 @@ func fixtureHost(t *testing.T) (*collector.Host, func()) {
 	}
 	replace(t, stat, before)
 	return h, func() {
-		now = now.Add(time.Minute)
+		minutes.Add(1)
 		received = 68210035552
 		replace(t, stat, string(after))
 	}
@@ -136,6 +140,7 @@ func fixtureScrape(t *testing.T, more ...string) string {
 	args := []string{
 		"--collector.nvml.library=" + gpuLibrary(t), "--collector.cpu.info", "--collector.cpu.info-flags-include=^(aes|avx.*)$",
 		"--collector.cpu.info-bugs-include=^spectre", "--collector.textfile.directory=" + filepath.Join(host.Root, "textfile"),
+		"--collector.logs.config=testdata/logs.yml",
 		"--collector.systemd.enable-task-metrics", "--collector.systemd.enable-restarts-metrics", "--collector.systemd.enable-start-time-metrics",
 	}
 	for _, n := range collector.Collectors.Names() {
@@ -155,6 +160,16 @@ func fixtureScrape(t *testing.T, more ...string) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { set.Close() })
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		set.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
 	h, err := newHandler(o, set, log)
 	if err != nil {
 		t.Fatal(err)

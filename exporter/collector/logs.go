@@ -21,7 +21,7 @@ import (
 func init() {
 	Collectors.Add(registry.Entry[Collector]{
 		Name: "logs", Summary: "lines, levels, matches, templates and sequences of log files, containers and the journal",
-		Source: "the files, journals and containers' logs that --collector.logs.config names; docs/logs.md", New: func() Collector { return &logLines{} },
+		Source: "the files, journals and containers' logs that --collector.logs.config names; docs/logs-collector.md", New: func() Collector { return &logLines{} },
 	})
 }
 
@@ -42,7 +42,7 @@ var (
 	logField        = counter("foreshock_log_field_total", "Messages by the value of a field; other: of values beyond the limit.", "source", "field", "value")
 	logTemplate     = counter("foreshock_log_template_total", "Messages by template, while the template has a series.", "source", "template_id", "level")
 	logTemplateInfo = gauge("foreshock_log_template_info", "The text of a template; always 1.", "template_id", "template")
-	logRarity       = gauge("foreshock_log_template_rarity_bits", "How surprising a message of a template is: -log2 of its share of all messages.", "source", "template_id")
+	logRarity       = gauge("foreshock_log_template_rarity", "How surprising a message of a template is, in bits: -log2 of its share of all messages.", "source", "template_id")
 	logShifts       = counter("foreshock_log_template_rate_shifts_total", "Times that the rate of a template left its usual range.", "source", "template_id")
 	logTemplates    = gauge("foreshock_log_templates", "Templates that are known.", "source")
 	logNew          = counter("foreshock_log_new_templates_total", "Templates seen for the first time.", "source")
@@ -58,7 +58,7 @@ var logFamilies = []*Family{
 
 // logLines publishes what logs say.
 type logLines struct {
-	Config string `json:"config" help:"File that says which logs are read and how, see docs/logs.md; empty: none."`
+	Config string `json:"config" help:"File that says which logs are read and how, see docs/logs-collector.md; empty: none."`
 
 	now     func() time.Time
 	sources []*logSource
@@ -261,9 +261,19 @@ func (s *logSource) sendTemplates(ch chan<- prometheus.Metric, f *digest.Figures
 		one.rarity.send(ch, t.Rarity)
 		one.shifts.send(ch, float64(t.Shifts))
 		if _, ok := texts[t.ID]; !ok {
-			texts[t.ID] = t.Text
+			texts[t.ID] = shortText(t.Text)
 		}
 	}
+}
+
+// maxText bounds the label template: a stack trace as a template is thousands of bytes, /api/v1/templates has it whole.
+const maxText = 400
+
+func shortText(s string) string {
+	if len(s) <= maxText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxText], "") + "…"
 }
 
 // secondsSince returns how long ago a time was, 0 for none and for one to come.

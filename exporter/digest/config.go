@@ -259,9 +259,7 @@ func (t *Templates) Validate() error {
 	t.options = logs.DefaultOptions()
 	t.options.MaxTemplates, t.options.Protected = t.Max, t.Protected
 	t.options.MaxSignatures = max(t.options.MaxSignatures, 2*t.Max)
-	for i, m := range t.Masks {
-		t.options.Masks = append(t.options.Masks, logs.Mask{Name: fmt.Sprint(i), Pattern: m})
-	}
+	t.options.Masks = t.Masks
 	return t.options.Validate()
 }
 

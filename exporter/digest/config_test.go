@@ -19,7 +19,7 @@ func TestMistakes(t *testing.T) {
 		"poll: 5\n" + source:              `logs.yml:1: parameter "poll": got 5, want a duration like 90s, 5m, 12h or 7d`,
 		"cpu_share: 0\n" + source:         `logs.yml:1: parameter "cpu_share": got 0, want 0.001 to 64`,
 		source + source[9:]:               `logs.yml:1: sources: the name "app" stands there twice, want names that differ`,
-		source + "  form: x\n":            `logs.yml:2: sources[0] (app): unknown field "form", want one of exclude, fields, files, format, from, identifiers, include, journal, max_files, max_line, multiline, name, parse, rules, sequences, skip_files, templates, units`,
+		source + "  form: x\n":            `logs.yml:4: sources[0] (app): unknown field "form", want one of exclude, fields, files, format, from, identifiers, include, journal, max_files, max_line, multiline, name, parse, rules, sequences, skip_files, templates, units`,
 		source + "  format: xml\n":        `logs.yml:2: sources[0] (app): parameter "format": got "xml", want one of auto, plain, docker, cri`,
 		source + "  include: ['(']\n":     "logs.yml:2: sources[0] (app): parameter \"include\": got \"(\", want a regular expression: error parsing regexp: missing closing ): `(`",
 		source + "  journal: [/x]\n":      `logs.yml:2: sources[0] (app): parameters "files" and "journal": want one of the two`,
