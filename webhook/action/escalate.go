@@ -91,6 +91,10 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 		c.Ladder.Next = time.Time{}
 		return done(c, f)
 	}
+	if c.Silent(f.Now) {
+		f.Postpone(&c, c.MutedUntil)
+		return done(c, f)
+	}
 	who, err := h.targets(ctx, c, ladder.Steps[p.Step], f)
 	if err != nil {
 		return Finished{}, err
@@ -244,6 +248,9 @@ func (h checkSLA) breached(c cases.Case, f *cases.Follow, members []cases.Alert)
 
 // telling is for the case's channels, and its owner's.
 func (h checkSLA) telling(what cases.What, c cases.Case, f *cases.Follow, members []cases.Alert, note string) cases.Telling {
+	if c.Silent(f.Now) { // it is shown and counted all the same
+		return cases.Telling{What: what}
+	}
 	t := cases.Telling{What: what, Key: fmt.Sprint(c.SLA.Due.UnixMicro()), Channels: c.Audience(), Members: members, Note: note, While: cases.WhileOpen}
 	if p, ok := f.Rules.People[c.Owner]; ok {
 		t.Channels = append(t.Channels, p.Channels...)

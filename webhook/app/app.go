@@ -68,6 +68,7 @@ type App struct {
 	server    *httpserver.Server
 	key       []byte // signs sessions
 	calendars *calendars
+	handler   http.Handler
 
 	stop context.CancelFunc // ends the executor and the sweeper
 	shut context.CancelFunc // ends the listener
@@ -170,6 +171,7 @@ func (a *App) wire() error {
 	if err != nil {
 		return err
 	}
+	a.handler = handler
 	if err := o.Registry.Register(newTotals(a.store, o.Now)); err != nil {
 		return fmt.Errorf("register the totals: %w", err)
 	}
@@ -271,13 +273,7 @@ func (a *App) Start() error {
 	work, stop := context.WithCancel(context.Background())
 	serve, shut := context.WithCancel(context.Background())
 	a.stop, a.shut = stop, shut
-	a.wg.Go(func() {
-		if err := a.executor.Run(work); err != nil {
-			a.o.Log.Error("the executor ended", "err", err)
-		}
-	})
-	a.wg.Go(func() { a.sweep(work) })
-	a.wg.Go(func() { a.importCalendars(work) })
+	a.work(work)
 	go func() { a.fail <- a.server.Run(serve) }()
 	if s := a.state.Load(); s.settings.Auth.Open() && s.file.Web.ConfigFile == "" && a.o.WebConfigFile == "" && slices.ContainsFunc(a.server.Addrs(), beyondLoopback) {
 		a.o.Log.Warn("anyone who reaches this address may send alerts and give commands: set auth, or web.config_file", "addresses", a.server.Addrs())
@@ -294,6 +290,17 @@ func beyondLoopback(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip == nil || !ip.IsLoopback()
+}
+
+// work starts everything but the listener; it ends with the context.
+func (a *App) work(ctx context.Context) {
+	a.wg.Go(func() {
+		if err := a.executor.Run(ctx); err != nil {
+			a.o.Log.Error("the executor ended", "err", err)
+		}
+	})
+	a.wg.Go(func() { a.sweep(ctx) })
+	a.wg.Go(func() { a.importCalendars(ctx) })
 }
 
 // Addr is the first address listened on.

@@ -147,11 +147,22 @@ func (f *Follow) walk(c *Case, at policy.Rung) {
 	}
 }
 
-func (f *Follow) rung(c *Case) {
+func (f *Follow) rung(c *Case) { f.rungAfter(c, f.Now) }
+
+// rungAfter plans the rung that is next, its wait counted from a moment.
+func (f *Follow) rungAfter(c *Case, from time.Time) {
 	l := &c.Ladder
-	l.Next = f.Now.Add(time.Duration(f.Rules.Ladder(c.Grade, c.Labels).Steps[l.Step].Wait))
-	f.later(*c, Escalate, fmt.Sprintf("%d/%d.%d", l.Run, l.Round, l.Step), l.Next, WhileUnacknowledged, RungPayload{l.Run, l.Rung})
+	l.Next = from.Add(time.Duration(f.Rules.Ladder(c.Grade, c.Labels).Steps[l.Step].Wait))
+	key := fmt.Sprintf("%d/%d.%d", l.Run, l.Round, l.Step)
+	if from.After(f.Now) {
+		key += fmt.Sprintf("/%d", l.Next.UnixMicro())
+	}
+	f.later(*c, Escalate, key, l.Next, WhileUnacknowledged, RungPayload{l.Run, l.Rung})
 }
+
+// Postpone plans the rung whose time has come once more, as if what was told
+// before it had been told at a later moment: a mute holds the case back till then.
+func (f *Follow) Postpone(c *Case, until time.Time) { f.rungAfter(c, until) }
 
 // deadline sets the target and plans what comes next of warning and breach.
 func (f *Follow) deadline(c *Case, since time.Time) {

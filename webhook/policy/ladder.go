@@ -13,10 +13,10 @@ import (
 
 // PerGrade is a length of time for each grade.
 type PerGrade struct {
-	P0 Duration `json:"P0" yaml:"P0"`
-	P1 Duration `json:"P1" yaml:"P1"`
-	P2 Duration `json:"P2" yaml:"P2"`
-	P3 Duration `json:"P3" yaml:"P3"`
+	P0 Duration `json:"p0" yaml:"p0"`
+	P1 Duration `json:"p1" yaml:"p1"`
+	P2 Duration `json:"p2" yaml:"p2"`
+	P3 Duration `json:"p3" yaml:"p3"`
 }
 
 // At is the length for a grade.
@@ -187,7 +187,7 @@ func (r Rules) validEscalation(channels []string) error {
 	}
 	for _, g := range Grades() {
 		if age := r.Escalation.Acknowledge.At(g); age < 0 {
-			return fmt.Errorf("escalation.acknowledge.%s: %q: want a duration, or 0 for ever", g, Duration(age))
+			return fmt.Errorf("escalation.acknowledge.p%d: %q: want a duration, or 0 for ever", g, Duration(age))
 		}
 	}
 	return nil
@@ -262,7 +262,7 @@ func (s SLA) Due(g Grade, since time.Time) (warn, due time.Time, ok bool) {
 func (s SLA) validate() error {
 	for _, g := range Grades() {
 		if d := s.Targets.At(g); d < 0 {
-			return fmt.Errorf("sla.targets.%s: %q: want a duration, or 0 for none", g, Duration(d))
+			return fmt.Errorf("sla.targets.p%d: %q: want a duration, or 0 for none", g, Duration(d))
 		}
 	}
 	if !(s.WarnAt > 0 && s.WarnAt <= 1) {

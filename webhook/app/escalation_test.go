@@ -1,0 +1,222 @@
+package app
+
+import (
+	"testing"
+	"time"
+)
+
+const team = `
+people:
+  ann: {name: Ann, channels: [ann], zone: Europe/Berlin}
+  bob: {name: Bob, channels: [bob]}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`
+
+// What the issue asks for: Slack at once, the pager when nobody acknowledges, nothing after that.
+func TestScriptPager(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team + `
+escalation:
+  ladders: [{name: page, steps: [{wait: 5m, targets: [channel:pager]}, {wait: 10m, targets: [channel:boss]}], repeat: 1}]
+  acknowledge: {p0: 0s}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 4m59s expect nothing
+at 5m  expect pager escalated step 1 of ladder page
+at 6m  acknowledge Down {"by": "ann"}
+at 6m  expect chat acknowledged ann
+at 6m  expect pager acknowledged
+at 2h  expect nothing
+at 3h  resolve Down severity=critical
+at 3h  expect chat resolved
+at 3h  expect pager resolved
+at 9h  expect nothing
+`)
+}
+
+// Ladders of all grades, as they are without a configuration.
+func TestScriptDefaultLadders(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team}, `
+at 0   fire A severity=critical
+at 0   fire B severity=error
+at 0   fire C severity=warning
+at 0   fire D severity=info
+at 0   expect chat opened
+at 0   expect chat opened
+at 0   expect chat opened
+at 0   expect chat opened
+at 1m  expect chat escalated step 1 of ladder default P0
+at 3m  expect chat escalated step 2 of ladder default P0
+at 5m  expect chat escalated step 1 of ladder default P1
+at 8m  expect chat escalated step 3 of ladder default P0
+at 15m expect chat escalated step 2 of ladder default P1
+at 30m expect chat escalated step 1 of ladder default P2
+at 45m expect chat escalated step 3 of ladder default P1
+at 90m expect chat escalated step 2 of ladder default P2
+at 48h expect nothing
+`)
+}
+
+// Repeat, the end of an acknowledgement, a resolution in between, and a reopening that starts anew.
+func TestScriptExpiryAndReopening(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team + `
+escalation:
+  ladders: [{name: l, steps: [{wait: 10m, targets: [person:bob]}, {wait: 20m}], repeat: 1}]
+  acknowledge: {p0: 1h}
+`}, `
+at 0    fire Down severity=critical
+at 0    expect chat opened
+at 10m  expect bob escalated for Bob
+at 30m  expect chat escalated step 2 of ladder l
+at 40m  expect bob escalated round 2
+at 50m  acknowledge Down {"by": "ann"}
+at 50m  expect chat acknowledged
+at 50m  expect bob acknowledged
+at 109m state Down triage
+at 110m expect chat expired acknowledgement of ann ran out after 1h
+at 110m expect bob expired
+at 110m expect ann expired
+at 110m state Down new
+at 130m expect chat escalated step 2 of ladder l, round 2
+at 200m expect nothing
+at 200m acknowledge Down {"by": "ann", "for": "30m"}
+at 200m expect chat acknowledged
+at 200m expect bob acknowledged
+at 210m acknowledge Down {"by": "ann", "for": "2h"}
+at 320m expect nothing
+at 325m resolve Down severity=critical
+at 325m expect chat resolved
+at 325m expect bob resolved
+at 400m expect nothing
+at 400m fire Down severity=critical
+at 400m expect chat reopened
+at 410m expect bob escalated step 1
+at 415m resolve Down severity=critical
+at 415m expect chat resolved
+at 415m expect bob resolved
+at 24h  expect nothing
+`)
+}
+
+// A more urgent alert of the case starts its ladder from the foot; a person hands back what they took.
+func TestScriptReleaseAndNotes(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team + "escalation: {ladders: [{name: l, steps: [{wait: 10m}]}]}"}, `
+at 0    fire Down severity=critical
+at 0    expect chat opened
+at 5m   start Down {"by": "ann"}
+at 5m   expect chat acknowledged
+at 6m   assign Down {"by": "ann", "to": "bob", "note": "yours"}
+at 6m   expect bob assigned yours
+at 7m   note Down {"by": "ann", "note": "the disk is full"}
+at 8m   release Down {"by": "ann"}
+at 8m   state Down triage
+at 9m   release Down {"by": "ann"}
+at 9m   state Down new
+at 19m  expect chat escalated
+at 20m  wait Down {"by": "bob", "for": "30m"}
+at 20m  expect chat acknowledged
+at 50m  expect chat expired
+at 50m  expect bob expired
+at 60m  expect chat escalated
+at 9h   expect nothing
+`)
+}
+
+// Nothing is lost by a crash while a step waits, and none is sent twice.
+func TestScriptCrash(t *testing.T) {
+	t.Parallel()
+	play(t, &script{lag: 15 * time.Second, config: team + `
+retry: {base: 1s, max: 10s}
+escalation: {ladders: [{name: l, steps: [{wait: 10m, targets: [channel:pager]}], repeat: 2}], acknowledge: {p0: 0s}}
+`}, `
+at 0    fire Down severity=critical
+at 0    expect chat opened
+at 5m   crash
+at 10m  expect pager escalated
+at 11m  crash
+at 19m  crash
+at 20m  expect pager escalated round 2
+at 25m  down pager
+at 30m  crash
+at 31m  expect nothing
+at 32m  acknowledge Down {"by": "ann"}
+at 32m  expect chat acknowledged
+at 33m  up pager
+at 33m10s expect pager acknowledged
+at 2h   expect nothing
+`)
+}
+
+// A deadline: warned at three quarters, told when it has passed, once each.
+func TestScriptSLA(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+people: {ann: {channels: [ann]}}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: none}], acknowledge: {p0: 0s}}
+`}, `
+at 0    fire Down severity=critical
+at 0    expect chat opened
+at 0    take Down {"by": "ann"}
+at 1m   acknowledge Down {"by": "ann"}
+at 1m   expect chat acknowledged
+at 45m  expect chat sla_warning in 15m
+at 45m  expect ann sla_warning
+at 1h   expect chat sla_breached not solved within 1h
+at 1h   expect ann sla_breached
+at 2h   expect nothing
+at 2h   fire Slow severity=error
+at 2h   expect chat opened
+at 4h   resolve Slow severity=error
+at 4h   expect chat resolved
+at 70h  expect nothing
+`)
+}
+
+// Who is on call is found when the step is due, in wall-clock time: on the night in which Berlin's clocks go back (2026-10-25 at 01:00 UTC)
+// the handover at 09:00 is at 08:00 UTC, not at 07:00.
+func TestScriptOnCallOverDST(t *testing.T) {
+	t.Parallel()
+	play(t, &script{date: time.Date(2026, 10, 25, 6, 0, 0, 0, time.UTC), config: team + `
+schedules:
+  ops: {zone: Europe/Berlin, layers: [{name: days, people: [ann, bob], start: 2026-10-24 09:00, turn: daily}]}
+escalation: {ladders: [{name: l, steps: [{wait: 90m, targets: [schedule:ops]}, {wait: 1h, targets: [schedule:ops]}]}]}
+`}, `
+at 0     fire Down severity=critical
+at 0     expect chat opened
+at 90m   expect ann escalated for Ann, on call in ops
+at 150m  expect bob escalated for Bob, on call in ops
+at 151m  resolve Down severity=critical
+at 151m  expect chat resolved
+at 151m  expect ann resolved
+at 151m  expect bob resolved
+at 152m  post /api/v1/schedules/ops/overrides {"person": "ann", "until": "2026-10-25T23:00:00Z", "by": "ann", "note": "swap"}
+at 153m  fire Up severity=critical
+at 153m  expect chat opened
+at 243m  expect ann escalated
+at 303m  expect ann escalated
+at 9h    expect nothing
+`)
+}
+
+// Nobody on call is told to those who know of the case already, never to nobody.
+func TestScriptNobodyOnCall(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team + `
+schedules:
+  ops: {layers: [{name: old, people: [ann], start: 2020-01-01, until: 2021-01-01}]}
+escalation: {ladders: [{name: l, steps: [{wait: 1m, targets: [schedule:ops]}]}]}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 1m  expect chat escalated nobody is on call in schedule ops; so the channels of the case are told
+at 2h  expect nothing
+`)
+}
