@@ -9,6 +9,18 @@ import (
 // secret reports whether what comes next is the value of a key that names a secret: such a value is always masked, whatever it looks like.
 func (l *lexer) secret() bool {
 	n := len(l.key)
+	if n < 4 {
+		return false
+	}
+	switch l.key[n-1] {
+	case '=', ':':
+	case ' ', '"', '\'':
+		if c := l.key[n-2]; c != '=' && c != ':' && c != ' ' && c != '"' {
+			return false
+		}
+	default:
+		return false
+	}
 	for n > 0 && (l.key[n-1] == ' ' || l.key[n-1] == '"' || l.key[n-1] == '\'') {
 		n--
 	}
@@ -28,6 +40,12 @@ func (l *lexer) secret() bool {
 // namesSecret recognises the keys whose values nobody should read.
 func namesSecret(key []byte) bool {
 	if len(key) < 3 || len(key) > 40 {
+		return false
+	}
+	n := len(key)
+	switch string([]byte{key[n-3] | 0x20, key[n-2] | 0x20, key[n-1] | 0x20}) { // most keys end here
+	case "ord", "swd", "pwd", "ase", "ret", "key", "ken", "ial", "als", "ion", "kie":
+	default:
 		return false
 	}
 	var buf [40]byte
