@@ -53,7 +53,7 @@ func TestDocumentedFlags(t *testing.T) {
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	for _, lang := range []string{"en", "zh-Hans"} {
-		got := foreshock(t, "", "--lang", lang, "detect", "--help").out + foreshock(t, "", "--lang", lang, "score", "--help").out + foreshock(t, "", "--lang", lang, "check", "--help").out + foreshock(t, "", "--lang", lang, "detectors", "--help").out + foreshock(t, "", "--lang", lang, "evaluate", "--help").out + foreshock(t, "", "--lang", lang, "replay", "--help").out + foreshock(t, "", "--lang", lang, "selftest", "--help").out + foreshock(t, "", "--lang", lang, "estimate", "--help").out + foreshock(t, "", "--lang", lang, "logs", "parse", "--help").out
+		got := foreshock(t, "", "--lang", lang, "detect", "--help").out + foreshock(t, "", "--lang", lang, "score", "--help").out + foreshock(t, "", "--lang", lang, "check", "--help").out + foreshock(t, "", "--lang", lang, "detectors", "--help").out + foreshock(t, "", "--lang", lang, "evaluate", "--help").out + foreshock(t, "", "--lang", lang, "replay", "--help").out + foreshock(t, "", "--lang", lang, "selftest", "--help").out + foreshock(t, "", "--lang", lang, "estimate", "--help").out + foreshock(t, "", "--lang", lang, "logs", "parse", "--help").out + foreshock(t, "", "--lang", lang, "logs", "score", "--help").out
 		if strings.Contains(got, "cli.help") {
 			t.Errorf("%s: a text is missing:\n%s", lang, got)
 		}
