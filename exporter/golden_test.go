@@ -8,6 +8,7 @@ import (
 	"flag"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,6 +50,7 @@ func fixtureHost(t *testing.T) (*collector.Host, func()) {
 		t.Fatal(err)
 	}
 	unpack(t, "testdata/fixture.txtar", dir)
+	unpack(t, "testdata/containers.txtar", dir)
 	h := collector.ThisHost(slog.New(slog.DiscardHandler))
 	h.Proc, h.Sys, h.Root, h.Udev = filepath.Join(dir, "proc"), filepath.Join(dir, "sys"), filepath.Join(dir, "root"), filepath.Join(dir, "udev")
 	serveSystemd(t, filepath.Join(h.Root, "run/dbus/system_bus_socket"), fixtureUnits())
@@ -133,6 +135,27 @@ func gpuLibrary(t *testing.T) string {
 	return library
 }
 
+// dockerDaemon starts a stand-in for Docker's daemon on the fixture host and returns its socket.
+func dockerDaemon(t *testing.T, h *collector.Host) string {
+	t.Helper()
+	const socket = "docker.sock"
+	l, err := net.Listen("unix", filepath.Join(h.Root, socket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /containers/json", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(h.Root, "../docker.json"))
+	})
+	mux.HandleFunc("GET /containers/{id}/json", func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, filepath.Join(h.Root, "../inspect", filepath.Base(r.PathValue("id"))+".json"))
+	})
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	return socket
+}
+
 // fixtureScrape is what the exporter serves on the fixture host with its two GPUs, with the parts that differ from run to run made the same.
 func fixtureScrape(t *testing.T, more ...string) string {
 	t.Helper()
@@ -141,6 +164,7 @@ func fixtureScrape(t *testing.T, more ...string) string {
 		"--collector.nvml.library=" + gpuLibrary(t), "--collector.cpu.info", "--collector.cpu.info-flags-include=^(aes|avx.*)$",
 		"--collector.cpu.info-bugs-include=^spectre", "--collector.textfile.directory=" + filepath.Join(host.Root, "textfile"),
 		"--collector.logs.config=testdata/logs.yml",
+		"--collector.container.docker-sockets=" + dockerDaemon(t, host), "--collector.container.cri-sockets=",
 		"--collector.systemd.enable-task-metrics", "--collector.systemd.enable-restarts-metrics", "--collector.systemd.enable-start-time-metrics",
 	}
 	for _, n := range collector.Collectors.Names() {
@@ -188,6 +212,7 @@ func fixtureScrape(t *testing.T, more ...string) string {
 	text := regexp.MustCompile(`(?m)^(node_scrape_collector_duration_seconds\{.*\}) .*$`).ReplaceAllString(w.Body.String(), "$1 0.001")
 	text = strings.ReplaceAll(text, host.Root, "/host")
 	text = regexp.MustCompile(`(?m)^(node_textfile_mtime_seconds\{.*\}) .*$`).ReplaceAllString(text, "$1 1.7672256e+09")
+	text = regexp.MustCompile(`(?m)^(container_(?:creation|start)_time_seconds\{.*\}) .*$`).ReplaceAllString(text, "$1 1.764e+09") // files of the source tree are of any age
 	return regexp.MustCompile(`(?m)^(foreshock|node)_exporter_build_info\{.*\}`).ReplaceAllString(text,
 		`${1}_exporter_build_info{branch="main",goarch="amd64",goos="linux",goversion="go1.26",revision="0000000",tags="unknown",version="0.1.0"}`)
 }
@@ -232,6 +257,7 @@ var lintAllowed = []*regexp.Regexp{
 	regexp.MustCompile(`^node_power_supply_charge_counter metric name should not include type 'counter'$`),
 	regexp.MustCompile(`^node_systemd_socket_refused_connections_total non-counter metrics should not have "_total" suffix$`),
 	regexp.MustCompile(`^DCGM_FI_DEV_\w+ label names should be written in 'snake_case' not 'camelCase'$`),
+	regexp.MustCompile(`^container_memory_failcnt counter metrics should have "_total" suffix$`), // cAdvisor's name
 	regexp.MustCompile(`^DCGM_FI_DEV_\w+ counter metrics should have "_total" suffix$`),
 	regexp.MustCompile(`^DCGM_FI_DEV_\w+ metric name should not include type 'counter'$`),
 	regexp.MustCompile(`^DCGM_FI_DEV_\w+ metric names should not contain abbreviated units$`),
