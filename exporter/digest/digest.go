@@ -115,8 +115,10 @@ func (p *Pipeline) Take(r follow.Record) {
 		return
 	}
 	text := r.Text
-	if v, ok := p.parsed.first(p.s.Parse.Message); ok && p.s.Parse.Format != "none" {
-		text = v
+	if p.s.Parse.Format != "none" {
+		if v, ok := p.parsed.first(p.s.Parse.Message); ok {
+			text = v
+		}
 	}
 	if p.mine != nil && len(bytes.TrimSpace(text)) > 0 {
 		p.mine.take(text, level, p.now, f)

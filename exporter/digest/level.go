@@ -129,7 +129,7 @@ func stands(b []byte, i, j int) bool {
 	if word(before) || word(after) {
 		return false
 	}
-	upper := bytes.Equal(b[i:j], bytes.ToUpper(b[i:j]))
+	upper := !bytes.ContainsFunc(b[i:j], func(r rune) bool { return r >= 'a' })
 	switch {
 	case upper && before != '/' && before != '.' && before != '-' && after != '/' && after != '.' && after != '-':
 		return true
