@@ -15,6 +15,7 @@ import { parseVariableQuery } from './variables';
 import {
   DEFAULT_DETECTOR,
   DEFAULT_KIND,
+  PLAIN_KINDS,
   OUTPUT_ANNOTATIONS,
   OUTPUT_LATEST,
   OUTPUT_SERIES,
@@ -126,7 +127,11 @@ export class DataSource extends DataSourceWithBackend<ForeshockQuery, ForeshockO
 
 /** Whether there is anything to ask for yet. */
 function asks(query: ForeshockQuery): boolean {
-  return Boolean(query.expr?.trim()) || Object.keys(query.dimensions ?? {}).length > 0;
+  return (
+    Boolean(query.expr?.trim()) ||
+    Object.keys(query.dimensions ?? {}).length > 0 ||
+    PLAIN_KINDS.includes(query.kind ?? '')
+  );
 }
 
 export function isAlerting(app: string | undefined): boolean {

@@ -2,6 +2,7 @@ import type { ScopedVars } from '@grafana/data';
 import type { TemplateSrv } from '@grafana/runtime';
 
 import { fill, interpolate, promqlFormat } from './interpolate';
+import type { ForeshockQuery } from './types';
 
 /** Grafana's service in small: $name, ${name}, [[name]], with the format function, macros included as a panel gives them. */
 function service(values: Record<string, { value: unknown; multi?: boolean }>): TemplateSrv {
@@ -68,4 +69,22 @@ test('every text of a query is filled, and nothing is added', () => {
     policy: { horizon: '5m', n: 3 },
   });
   expect(interpolate(srv, { refId: 'A' }, {})).toEqual({ refId: 'A' });
+});
+
+test('a kind without expression has variables filled in all its texts', () => {
+  const srv = service({ host: { value: 'web"1' }, log: { value: 'nginx' } });
+  const query = {
+    refId: 'A',
+    kind: 'logs',
+    selector: 'instance="$host"',
+    log: '$log',
+    top: 5,
+  } as unknown as ForeshockQuery;
+  expect(interpolate(srv, query, {})).toEqual({
+    refId: 'A',
+    kind: 'logs',
+    selector: 'instance="web\\"1"',
+    log: 'nginx',
+    top: 5,
+  });
 });

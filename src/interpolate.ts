@@ -1,7 +1,7 @@
 import type { ScopedVars } from '@grafana/data';
 import type { TemplateSrv } from '@grafana/runtime';
 
-import type { ForeshockQuery, ParamValues } from './types';
+import { PLAIN_KINDS, type ForeshockQuery, type ParamValues } from './types';
 
 /**
  * Macros that belong to the query, not to the panel: the back end expands them from the query's own step and training window.
@@ -77,6 +77,11 @@ export function interpolate(srv: TemplateSrv, query: ForeshockQuery, scoped: Sco
       result[field] = fill(srv, text, scoped);
     }
   }
+  if (PLAIN_KINDS.includes(query.kind ?? '')) {
+    const { refId, datasource, kind, ...own } = query;
+    const fields = fillValues(srv, own as unknown as ParamValues, scoped, promqlFormat);
+    return { ...(fields as unknown as ForeshockQuery), refId, kind, ...(datasource && { datasource }) };
+  }
   for (const field of ['params', 'policy'] as const) {
     const values = query[field];
     if (values) {
@@ -86,13 +91,13 @@ export function interpolate(srv: TemplateSrv, query: ForeshockQuery, scoped: Sco
   return result;
 }
 
-function fillValues(srv: TemplateSrv, values: ParamValues, scoped: ScopedVars): ParamValues {
+function fillValues(srv: TemplateSrv, values: ParamValues, scoped: ScopedVars, format?: Format): ParamValues {
   const result: ParamValues = {};
   for (const [name, value] of Object.entries(values)) {
     if (typeof value === 'string') {
-      result[name] = fill(srv, value, scoped);
+      result[name] = fill(srv, value, scoped, format);
     } else if (Array.isArray(value)) {
-      result[name] = value.map((part) => fill(srv, part, scoped));
+      result[name] = value.map((part) => fill(srv, part, scoped, format));
     } else {
       result[name] = value;
     }

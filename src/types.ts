@@ -60,6 +60,8 @@ export interface QueryKind {
   detector?: string;
   /** Several named expressions may stand in place of one. */
   dimensions?: boolean;
+  /** No expression, detector and policy: `fields` are all that there is to fill in. */
+  plain?: boolean;
   /** Fields that the kind has besides the common ones. */
   fields?: Param[];
 }
@@ -104,6 +106,9 @@ export interface ForeshockOptions extends DataSourceJsonData {
 /** Query kind and detector of a query that names none. */
 export const DEFAULT_KIND = 'detect';
 export const DEFAULT_DETECTOR = 'auto';
+
+/** Kinds that ask without an expression; the descriptors call them plain. */
+export const PLAIN_KINDS = ['logs'];
 
 export const OUTPUT_SERIES = 'series';
 export const OUTPUT_LATEST = 'latest';

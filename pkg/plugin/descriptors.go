@@ -27,6 +27,8 @@ type KindDescriptor struct {
 	Detector  string               `json:"detector,omitempty"`
 	// Dimensions is set where several named expressions may stand in place of one.
 	Dimensions bool `json:"dimensions,omitempty"`
+	// Plain is set where the kind has no expression, no detector and no policy: Fields are all that there is to fill in.
+	Plain bool `json:"plain,omitempty"`
 	// Fields are those that this kind has besides the common ones.
 	Fields []ParamDescriptor `json:"fields,omitempty"`
 }
@@ -101,8 +103,12 @@ func describeAll[T any](lang, prefix, params string, of *registry.Of[T]) []Detec
 // ownFields are the names of the fields that some kinds have and others do not.
 var ownFields = []string{"last", "incidents", "wanted", "quick", "group_by", "clean"}
 
+// plainKind is a Kind without expression, detector and policy.
+type plainKind interface{ plain() }
+
 // describe adds what the kind has of its own.
 func (k *KindDescriptor) describe(lang string, kind Kind) {
+	_, k.Plain = kind.(plainKind)
 	switch q := kind.(type) {
 	case *jointQuery:
 		k.Detectors, k.Detector, k.Dimensions = describeAll(lang, "joint.", "param.joint.", detect.Joints), q.Detector, true
@@ -110,7 +116,7 @@ func (k *KindDescriptor) describe(lang string, kind Kind) {
 		k.Detectors, k.Detector = describeAll(lang, "peers.", "param.peers.", detect.PeerDetectors), q.Detector
 	}
 	for _, p := range registry.ParamsOf(kind) {
-		if slices.Contains(ownFields, p.Name) {
+		if slices.Contains(ownFields, p.Name) || k.Plain && p.Name != "output" {
 			k.Fields = append(k.Fields, translated(lang, "kind."+k.Name, []registry.Param{p})...)
 		}
 	}

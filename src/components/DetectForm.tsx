@@ -51,6 +51,9 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
     const next = descriptors.kinds.find((k) => k.name === name);
     const gone = fields.filter((field) => !next?.fields?.some((f) => f.name === field.name));
     const others = next?.detectors !== undefined || kind?.detectors !== undefined;
+    if (next?.plain) {
+      return onChange({ ...(query.datasource && { datasource: query.datasource }), refId: query.refId, kind: name });
+    }
     set({
       ...Object.fromEntries(gone.map((field) => [field.name, undefined])),
       ...(!next?.dimensions && { dimensions: undefined }),
@@ -81,7 +84,9 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
             />
           </Field>
         )}
-        <DetectorPicker id={`${id}-detector`} detectors={detectors} value={detectorName} onChange={chooseDetector} />
+        {!kind?.plain && (
+          <DetectorPicker id={`${id}-detector`} detectors={detectors} value={detectorName} onChange={chooseDetector} />
+        )}
         <OutputPicker
           id={`${id}-output`}
           outputs={kind?.outputs ?? []}
@@ -90,19 +95,20 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
           fixed={outputFixed}
           onChange={(output) => set({ output })}
         />
-        <TextFields id={id} query={query} onChange={set} />
+        {!kind?.plain && <TextFields id={id} query={query} onChange={set} />}
       </div>
       {fields.length > 0 && (
         <Section
+          key={kind?.plain ? 'plain' : 'more'} // where these are all fields, they are open
           id={`${id}-fields`}
           title={t('detect-form.fields', 'Settings of this question')}
           summary={changes(fields, pick(query, fields))}
-          startOpen={kind?.detectors !== undefined}
+          startOpen={kind?.plain || kind?.detectors !== undefined}
         >
           <ParamsForm id={`${id}-fields`} params={fields} values={pick(query, fields)} onChange={changeFields} />
         </Section>
       )}
-      {detector && (
+      {detector && !kind?.plain && (
         <Section
           id={`${id}-params`}
           title={t('detect-form.params', 'Detector parameters')}
@@ -118,25 +124,29 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
           />
         </Section>
       )}
-      <Section
-        id={`${id}-walk`}
-        title={t('detect-form.walk', 'Samples and training')}
-        summary={current(descriptors.walk, walk)}
-      >
-        <ParamsForm id={`${id}-walk`} params={descriptors.walk} values={walk} onChange={changeWalk} />
-      </Section>
-      <Section
-        id={`${id}-policy`}
-        title={t('detect-form.policy', 'What counts as an anomaly')}
-        summary={changes(descriptors.policy, query.policy)}
-      >
-        <ParamsForm
-          id={`${id}-policy`}
-          params={descriptors.policy}
-          values={query.policy}
-          onChange={(policy) => set({ policy })}
-        />
-      </Section>
+      {!kind?.plain && (
+        <>
+          <Section
+            id={`${id}-walk`}
+            title={t('detect-form.walk', 'Samples and training')}
+            summary={current(descriptors.walk, walk)}
+          >
+            <ParamsForm id={`${id}-walk`} params={descriptors.walk} values={walk} onChange={changeWalk} />
+          </Section>
+          <Section
+            id={`${id}-policy`}
+            title={t('detect-form.policy', 'What counts as an anomaly')}
+            summary={changes(descriptors.policy, query.policy)}
+          >
+            <ParamsForm
+              id={`${id}-policy`}
+              params={descriptors.policy}
+              values={query.policy}
+              onChange={(policy) => set({ policy })}
+            />
+          </Section>
+        </>
+      )}
     </div>
   );
 }

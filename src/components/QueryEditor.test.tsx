@@ -124,6 +124,20 @@ it('drops the output with the kind of question that has it, and shows the first 
   expect(screen.getByRole('radio', { name: 'Verdicts' })).toBeChecked();
 });
 
+it('shows only the fields of a kind without expression and detector, and stores nothing else', async () => {
+  const user = userEvent.setup();
+  const { last } = show({ refId: 'A', expr: 'up', detector: 'mad', params: { budget: 2 }, legend: 'x' });
+  await loaded();
+  await user.click(screen.getByRole('radio', { name: 'Logs' }));
+  expect(last()).toEqual({ refId: 'A', kind: 'logs' });
+  expect(screen.queryByText('Detector parameters')).not.toBeInTheDocument();
+  expect(screen.queryByLabelText('expr')).not.toBeInTheDocument();
+  await user.type(field('foreshock-A-fields-log'), 'nginx{Enter}');
+  expect(last()).toEqual({ refId: 'A', kind: 'logs', log: 'nginx' });
+  await user.click(screen.getByRole('radio', { name: 'Anomaly detection' }));
+  expect(last()).toEqual({ refId: 'A', kind: 'detect' });
+});
+
 it('names an unknown detector and the known ones', async () => {
   show({ refId: 'A', expr: 'up', detector: 'nope' });
   expect(await screen.findByText(/Unknown detector "nope": want one of .*mad/)).toBeInTheDocument();

@@ -60,12 +60,13 @@ export function QueryEditor({ query, onChange, onRunQuery, datasource, range, ap
     [datasource, range]
   );
 
-  const named = descriptors?.kinds.find((kind) => kind.name === query.kind)?.dimensions ?? false;
+  const kind = descriptors?.kinds.find((k) => k.name === query.kind);
+  const named = kind?.dimensions ?? false;
   const dimensions = query.dimensions ?? {};
   const exprLabel = t('query-editor.expr', 'Metric (PromQL)');
   return (
     <div className={styles.form} data-testid="foreshock-query-editor">
-      {Object.keys(dimensions).length === 0 && (
+      {!kind?.plain && Object.keys(dimensions).length === 0 && (
         <Field noMargin label={exprLabel}>
           <PromQLEditor
             value={query.expr ?? ''}
