@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,13 +54,28 @@ func BenchmarkScrape(b *testing.B) {
 //
 //	go test ./exporter -run xxx -bench BesideNodeExporter -benchtime 2000x
 func BenchmarkBesideNodeExporter(b *testing.B) {
-	theirURL, theirs := nodeExporter(b)
+	// With the GPUs' binding the program is linked to libc, which counts as its memory; node_exporter has no such thing.
+	b.Run("gpu", func(b *testing.B) { besideNodeExporter(b, "CGO_ENABLED=1") })
+	b.Run("no-gpu", func(b *testing.B) { besideNodeExporter(b, "CGO_ENABLED=0") })
+}
+
+// buildExporter builds the program as a release is built.
+func buildExporter(b *testing.B, env string) string {
+	b.Helper()
 	binary := filepath.Join(b.TempDir(), name)
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", binary, ".")
+	cmd.Env = append(os.Environ(), env)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("building the exporter: %v\n%s", err, out)
 	}
-	ourURL, ours := startProgram(b, binary, shared(b)...)
+	return binary
+}
+
+func besideNodeExporter(b *testing.B, env string) {
+	theirURL, theirs := nodeExporter(b)
+	ourURL, ours := startProgram(b, buildExporter(b, env), shared(b)...)
 	var spent [2]struct{ wall, cpu time.Duration }
+	var each [2][]time.Duration
 	programs := []struct {
 		url string
 		pid int
@@ -76,7 +92,9 @@ func BenchmarkBesideNodeExporter(b *testing.B) {
 			for i, p := range programs {
 				cpu, start := cpuTime(b, p.pid), time.Now()
 				for range block {
+					began := time.Now()
 					scrapeOnce(b, p.url)
+					each[i] = append(each[i], time.Since(began))
 				}
 				spent[i].wall += time.Since(start)
 				spent[i].cpu += cpuTime(b, p.pid) - cpu
@@ -89,9 +107,69 @@ func BenchmarkBesideNodeExporter(b *testing.B) {
 		b.ReportMetric(spent[i].wall.Seconds()*1e3/scrapes, who+"-wall-ms/scrape")
 		b.ReportMetric(spent[i].cpu.Seconds()*1e3/scrapes, who+"-cpu-ms/scrape")
 	}
+	var resident [2]float64
+	for i, who := range []string{"ours", "theirs"} {
+		slices.Sort(each[i])
+		b.ReportMetric(each[i][len(each[i])*99/100].Seconds()*1e3, who+"-p99-ms")
+		resident[i] = residentMiB(b, programs[i].pid)
+		b.ReportMetric(resident[i], who+"-rss-MiB")
+	}
+	b.ReportMetric(resident[0]/resident[1], "rss-ratio")
 	b.ReportMetric(spent[0].wall.Seconds()/spent[1].wall.Seconds(), "wall-ratio")
 	b.ReportMetric(spent[0].cpu.Seconds()/spent[1].cpu.Seconds(), "cpu-ratio")
 	b.ReportMetric(0, "ns/op") // of both together: says nothing
+}
+
+// BenchmarkIdle is what the exporter costs with its default collectors while nobody scrapes, and with a scrape every 15 s, as the share of one core in
+// percent over a minute each:
+//
+//	go test ./exporter -run xxx -bench Idle -benchtime 1x
+func BenchmarkIdle(b *testing.B) {
+	url, program := startProgram(b, buildExporter(b, "CGO_ENABLED=1"))
+	var worst time.Duration
+	for range 5 {
+		scrapeOnce(b, url)
+	}
+	for b.Loop() {
+		for _, what := range []struct {
+			name  string
+			every time.Duration
+			times int
+		}{{"no-scrapes", 60 * time.Second, 0}, {"a-scrape-in-15s", 15 * time.Second, 4}} {
+			cpu, began := cpuTime(b, program.Process.Pid), time.Now()
+			for range max(what.times, 1) {
+				if what.times > 0 {
+					start := time.Now()
+					scrapeOnce(b, url)
+					worst = max(worst, time.Since(start))
+				}
+				time.Sleep(what.every)
+			}
+			b.ReportMetric(100*(cpuTime(b, program.Process.Pid)-cpu).Seconds()/time.Since(began).Seconds(), what.name+"-%core")
+		}
+	}
+	b.ReportMetric(worst.Seconds()*1e3, "slowest-ms")
+	b.ReportMetric(residentMiB(b, program.Process.Pid), "rss-MiB")
+	b.ReportMetric(0, "ns/op")
+}
+
+// residentMiB returns the memory that a process has now, VmRSS of proc_pid_status(5): its own and the pages of its program file.
+func residentMiB(b *testing.B, pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+			kib, err := strconv.Atoi(f[1])
+			if err != nil {
+				b.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
+	}
+	b.Fatalf("no VmRSS in the status of process %d", pid)
+	return 0
 }
 
 func scrapeOnce(b *testing.B, url string) {
