@@ -276,14 +276,7 @@ func TestLint(t *testing.T) {
 	}
 	reportLint(t, "promlint", lines)
 
-	promtool := tool(t, "promtool")
-	cmd := exec.CommandContext(t.Context(), promtool, "check", "metrics")
-	cmd.Stdin = strings.NewReader(text)
-	out, err := cmd.CombinedOutput()
-	if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) { // 3: there are objections
-		t.Fatalf("promtool check metrics: %v\n%s", err, out)
-	}
-	reportLint(t, "promtool", strings.Split(strings.TrimSpace(string(out)), "\n"))
+	checkMetrics(t, text)
 }
 
 func reportLint(t *testing.T, who string, lines []string) {

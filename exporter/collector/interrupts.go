@@ -52,7 +52,7 @@ func (c *interrupts) Update(_ context.Context, ch chan<- prometheus.Metric) erro
 		return fmt.Errorf("reading interrupts: %w", err)
 	}
 	return eachIRQ(b, "interrupts", func(l irqLine) error {
-		values := make([]uint64, l.cpus)
+		values := make([]uint64, len(l.cpus))
 		for i := range values {
 			if values[i], err = l.next(); err != nil {
 				return fmt.Errorf("interrupts: %s: %w", l.name, err)
@@ -69,9 +69,9 @@ func (c *interrupts) Update(_ context.Context, ch chan<- prometheus.Metric) erro
 		if c.filter.drops([]byte(string(l.name) + ";" + info + ";" + devices)) {
 			return nil
 		}
-		for cpu, v := range values {
+		for i, v := range values {
 			if v > 0 || c.IncludeZeros {
-				interruptsTotal.send(ch, float64(v), strconv.Itoa(cpu), string(l.name), info, devices)
+				interruptsTotal.send(ch, float64(v), l.cpus[i], string(l.name), info, devices)
 			}
 		}
 		return nil

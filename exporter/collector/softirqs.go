@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -38,12 +37,12 @@ func (c *softirqs) Update(_ context.Context, ch chan<- prometheus.Metric) error 
 		return fmt.Errorf("reading software interrupts: %w", err)
 	}
 	return eachIRQ(b, "software interrupts", func(l irqLine) error {
-		for i := range l.cpus {
+		for _, cpu := range l.cpus {
 			v, err := l.next()
 			if err != nil {
 				return fmt.Errorf("software interrupts: %s: %w", l.name, err)
 			}
-			softirqsTotal.send(ch, float64(v), strconv.Itoa(i), string(l.name))
+			softirqsTotal.send(ch, float64(v), cpu, string(l.name))
 		}
 		return nil
 	})
@@ -52,7 +51,7 @@ func (c *softirqs) Update(_ context.Context, ch chan<- prometheus.Metric) error 
 // irqLine is a line of /proc/interrupts or /proc/softirqs: a name and a number for each CPU, and what stands after them.
 type irqLine struct {
 	name []byte
-	cpus int
+	cpus []string // their numbers: where one is switched off the columns are not 0, 1, 2, …
 	rest []byte
 }
 
@@ -66,15 +65,22 @@ func (l *irqLine) next() (uint64, error) {
 // eachIRQ calls yield for each line that has a number for every CPU of the heading. Lines with fewer, as the sum of errors, are left out.
 func eachIRQ(b []byte, what string, yield func(l irqLine) error) error {
 	heading, b := cutLine(b)
-	cpus := len(bytes.Fields(heading))
-	if cpus == 0 || cpus > maxCPUs {
+	var cpus []string
+	for _, name := range bytes.Fields(heading) {
+		number, ok := bytes.CutPrefix(name, []byte("CPU"))
+		if _, err := parseUint(number); err != nil || !ok || len(cpus) >= maxCPUs {
+			return fmt.Errorf("%s: heading %q: want the names of CPUs", what, shorten(heading))
+		}
+		cpus = append(cpus, string(number))
+	}
+	if len(cpus) == 0 {
 		return fmt.Errorf("%s: heading %q: want the names of CPUs", what, shorten(heading))
 	}
 	for len(b) > 0 {
 		var line []byte
 		line, b = cutLine(b)
 		name, rest, ok := bytes.Cut(line, []byte(":")) // on ARM nothing may stand between the colon and the number
-		if !ok || len(bytes.Fields(rest)) < cpus {
+		if !ok || len(bytes.Fields(rest)) < len(cpus) {
 			continue
 		}
 		if err := yield(irqLine{trimSpace(name), cpus, rest}); err != nil {
