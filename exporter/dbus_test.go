@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
@@ -42,8 +43,9 @@ func fixtureUnits() map[string]dbusUnit {
 	}
 }
 
-// serveSystemd is a system bus with systemd on it, at a socket: the handshake and the few calls that the collector makes, of the D-Bus specification.
-func serveSystemd(t *testing.T, path string, units map[string]dbusUnit) {
+// serveSystemd is a system bus at a socket, with systemd on it unless units is nil: the handshake and the few calls that the collector makes, of the D-Bus
+// specification. The function that it returns ends it and its connections.
+func serveSystemd(t *testing.T, path string, units map[string]dbusUnit) func() {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -52,21 +54,32 @@ func serveSystemd(t *testing.T, path string, units map[string]dbusUnit) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var open []net.Conn
+	running.Go(func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() { _ = serveBus(c, units) }() // it ends with the connection
+			mu.Lock()
+			open = append(open, c)
+			mu.Unlock()
+			running.Go(func() { _ = serveBus(c, units) }) // it ends with the connection
 		}
-	}()
-	t.Cleanup(func() {
-		l.Close()
-		<-done
 	})
+	end := sync.OnceFunc(func() {
+		l.Close()
+		mu.Lock()
+		for _, c := range open {
+			c.Close()
+		}
+		mu.Unlock()
+		running.Wait()
+	})
+	t.Cleanup(end)
+	return end
 }
 
 func serveBus(c net.Conn, units map[string]dbusUnit) error {
@@ -142,6 +155,9 @@ func answerCall(m *dbus.Message, units map[string]dbusUnit) (any, error) {
 	case "Hello":
 		return ":1.1", nil
 	case "ListUnits":
+		if units == nil {
+			return nil, errors.New("org.freedesktop.DBus.Error.ServiceUnknown")
+		}
 		out := []listed{}
 		for i, n := range names {
 			u := units[n]

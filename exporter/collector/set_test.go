@@ -62,7 +62,7 @@ func values(t *testing.T, s *Set, limit time.Duration, names ...string) map[stri
 				labels = append(labels, p.GetName()+"="+p.GetValue())
 			}
 			key := strings.TrimPrefix(strings.TrimPrefix(f.GetName(), "node_scrape_collector_"), "foreshock_exporter_collector_") + "{" + strings.Join(labels, ",") + "}"
-			out[key] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			out[key] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + m.GetUntyped().GetValue()
 		}
 	}
 	return out

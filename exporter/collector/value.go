@@ -123,13 +123,19 @@ type fields struct {
 	known  map[string]series
 }
 
-// maxFields bounds the families that a broken file could create. /proc/vmstat has about 200 fields.
-const maxFields = 4096
+// maxFields and maxFieldName bound the families that a broken file could create. /proc/vmstat has about 200 fields.
+const (
+	maxFields    = 4096
+	maxFieldName = 100
+)
 
 // of returns the series of a field and whether it is published.
 func (t *fields) of(field []byte) (series, bool, error) {
 	s, ok := t.known[string(field)]
 	if !ok {
+		if len(field) > maxFieldName {
+			return series{}, false, fmt.Errorf("%s: field %q: want a name of at most %d bytes", t.what, shorten(field), maxFieldName)
+		}
 		if len(t.known) >= maxFields {
 			return series{}, false, fmt.Errorf("%s: more than %d fields", t.what, maxFields)
 		}

@@ -165,8 +165,15 @@ type ClockReason struct {
 // ClockReasonBits lists the reasons that NVML knows (nvmlClocksEventReasons in nvml.h).
 func ClockReasonBits() []ClockReason {
 	return []ClockReason{
-		{"gpu_idle", 1}, {"application_clocks", 2}, {"sw_power_cap", 4}, {"hw_slowdown", 8}, {"sync_boost", 16}, {"sw_thermal_slowdown", 32},
-		{"hw_thermal_slowdown", 64}, {"hw_power_brake", 128}, {"display_clocks", 256},
+		{"gpu_idle", 1},
+		{"application_clocks", 2},
+		{"sw_power_cap", 4},
+		{"hw_slowdown", 8},
+		{"sync_boost", 16},
+		{"sw_thermal_slowdown", 32},
+		{"hw_thermal_slowdown", 64},
+		{"hw_power_brake", 128},
+		{"display_clocks", 256},
 	}
 }
 
