@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // Sender is a channel: it sends one message. An error is retried unless it is
@@ -27,6 +28,13 @@ import (
 // Options.PerChannel at once.
 type Sender interface {
 	Send(ctx context.Context, m cases.Message) (cases.Receipt, error)
+}
+
+// Limited is a Sender whose other side takes only so many messages.
+type Limited interface {
+	// Limits are the quota, the name of what it belongs to, and whether several
+	// messages may be sent as one. Without a quota everything is sent at once.
+	Limits() (q policy.Quota, destination string, digest bool)
 }
 
 // Senders finds a channel by its configured name; it may change between calls
@@ -57,4 +65,12 @@ type Queue interface {
 	Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error)
 	Finish(ctx context.Context, r cases.Result) error
 	Reap(ctx context.Context, now time.Time) ([]cases.Action, error)
+
+	FinishAll(ctx context.Context, all []cases.Result) (lost []string, err error)
+	Waiting(ctx context.Context, channel string, now time.Time) (policy.Waiting, error)
+	Bucket(ctx context.Context, name string) (policy.Bucket, error)
+	Block(ctx context.Context, name string, until time.Time) error
+	Stuck(ctx context.Context, urgency policy.Grade, before time.Time, channels []string) ([]cases.Action, error)
+	Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error)
+	Commit(ctx context.Context, ch cases.Change) error
 }

@@ -34,8 +34,10 @@ func (x *Executor) attempt(ctx context.Context, a cases.Action) {
 	for range maxDecisions {
 		began := time.Now()
 		done, err := x.handle(run, a)
-		x.o.Metrics.took(a.Channel, time.Since(began))
+		took := time.Since(began)
+		x.o.Metrics.took(a.Channel, took)
 		r := x.result(a, done, err)
+		x.learn(ctx, r, took)
 		switch err := x.record(ctx, r); {
 		case errors.Is(err, cases.ErrConflict):
 			continue
@@ -95,7 +97,7 @@ func (x *Executor) result(a cases.Action, done Finished, err error) cases.Result
 		return r
 	}
 	failure := cases.AsSendError(err)
-	r.Error, r.Receipt, r.Unknown = failure.Error(), failure.Receipt, failure.Unknown
+	r.Error, r.Receipt, r.Unknown, r.Asked = failure.Error(), failure.Receipt, failure.Unknown, failure.RetryAfter
 	due, again := x.next(policy.Failure{
 		Attempt: a.Attempts, First: a.Planned, Now: now, RetryAfter: failure.RetryAfter, Permanent: failure.Permanent,
 	})
@@ -112,6 +114,9 @@ func (x *Executor) result(a cases.Action, done Finished, err error) cases.Result
 		event.Kind, event.Note = cases.GaveUp, fmt.Sprintf("given up after attempt %d: %s", a.Attempts, r.Error)
 	}
 	r.Events = []cases.Event{event}
+	if r.State == cases.Dead && a.Kind == cases.Notify {
+		x.bury(&r)
+	}
 	return r
 }
 

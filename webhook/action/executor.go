@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // Executor runs due actions. Make it with New, start Run once.
@@ -19,6 +17,9 @@ type Executor struct {
 	mu      sync.Mutex
 	lines   map[string]*line              // by channel
 	running map[string]context.CancelFunc // attempts by action ID
+	later   map[string]time.Time          // channels that must wait, and until when
+
+	health *tracker
 }
 
 // line is the work on one channel.
@@ -35,7 +36,7 @@ func New(o Options) (*Executor, error) {
 	}
 	return &Executor{
 		o: o, wake: make(chan struct{}, 1), slots: make(chan struct{}, o.Total),
-		lines: map[string]*line{}, running: map[string]context.CancelFunc{},
+		lines: map[string]*line{}, running: map[string]context.CancelFunc{}, later: map[string]time.Time{}, health: newTracker(o.Metrics),
 	}, nil
 }
 
@@ -87,10 +88,36 @@ func (x *Executor) dispatch(ctx context.Context) time.Duration {
 		x.trouble(ctx, "looking for the next due action", err)
 		return x.o.Poll
 	}
-	if next.IsZero() {
-		return x.o.Poll
+	wait := x.o.Poll
+	if !next.IsZero() {
+		wait = min(wait, next.Sub(x.o.Now()))
 	}
-	return max(time.Millisecond, min(x.o.Poll, next.Sub(x.o.Now())))
+	return max(time.Millisecond, wait)
+}
+
+// notBefore remembers that a channel has to wait, and wakes the dispatcher when
+// that is over sooner than it would look by itself.
+func (x *Executor) notBefore(ctx context.Context, channel string, wait time.Duration) {
+	if wait >= x.o.Poll {
+		return // it looks anyway
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := x.o.Now()
+	at := now.Add(wait)
+	if was := x.later[channel]; was.After(now) && !was.After(at) {
+		return // it is woken in time
+	}
+	x.later[channel] = at
+	x.wg.Go(func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			x.Wake()
+		case <-ctx.Done():
+		}
+	})
 }
 
 // start adds a worker to a channel, or tells the busy ones that there is more.
@@ -141,18 +168,22 @@ func (x *Executor) one(ctx context.Context, channel string) bool {
 	case <-ctx.Done():
 		return false
 	}
-	claimed, err := x.o.Queue.Claim(ctx, cases.ClaimRequest{
-		Holder: x.o.Holder, Channel: channel, Now: x.o.Now(), Lease: x.o.Lease, Limit: 1,
-	})
-	if err != nil {
+	claimed, wait, err := x.pick(ctx, channel)
+	switch {
+	case err != nil:
 		x.trouble(ctx, "claiming an action", err)
 		return false
-	}
-	if len(claimed) == 0 {
+	case len(claimed) == 0:
+		if wait > 0 {
+			x.notBefore(ctx, channel, wait)
+		}
 		return false
+	case len(claimed) == 1:
+		// What has begun is finished, also while stopping.
+		x.attempt(context.WithoutCancel(ctx), claimed[0])
+	default:
+		x.attemptAll(context.WithoutCancel(ctx), claimed)
 	}
-	// What has begun is finished, also while stopping.
-	x.attempt(context.WithoutCancel(ctx), claimed[0])
 	return true
 }
 
@@ -187,6 +218,7 @@ func (x *Executor) sweep(ctx context.Context) {
 	if len(lost) > 0 {
 		x.Wake()
 	}
+	x.relay(ctx)
 }
 
 // abandon cancels the attempts whose lease somebody else has.

@@ -28,6 +28,12 @@ type Metrics struct {
 	lapsed   *prometheus.CounterVec
 	due      *prometheus.CounterVec
 	errors   prometheus.Counter
+
+	state, latency *prometheus.GaugeVec
+	waits, pleas   *prometheus.CounterVec
+	digests        *prometheus.CounterVec
+	digested       *prometheus.CounterVec
+	relays         *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics, with all results of the given channels at
@@ -56,6 +62,23 @@ func NewMetrics(reg prometheus.Registerer, channels ...string) *Metrics {
 		m.lapsed.WithLabelValues(g.String())
 		m.due.WithLabelValues(g.String(), "warned")
 		m.due.WithLabelValues(g.String(), "breached")
+	}
+	perChannel := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts(opts(name, help)), []string{"channel"})
+	}
+	m.state = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("channel_health", "Share of the last ten messages that got through; 0 while the breaker is open, -1 before the first message.")), []string{"channel"})
+	m.latency = prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("channel_latency_seconds", "Mean time of those of the last ten messages that got through.")), []string{"channel"})
+	m.waits = perChannel("quota_waits_total", "Times that a channel had to wait since its quota was spent.")
+	m.pleas = perChannel("throttled_total", "Times that the other side asked to wait.")
+	m.digests = perChannel("digests_total", "Messages that were several in one.")
+	m.digested = perChannel("digested_messages_total", "Messages that went out within another.")
+	m.relays = perChannel("relayed_messages_total", "Messages that were given to another channel since this one did not take them.")
+	reg.MustRegister(m.state, m.latency, m.waits, m.pleas, m.digests, m.digested, m.relays)
+	for _, c := range channels {
+		m.state.WithLabelValues(c).Set(-1)
+		for _, v := range []*prometheus.CounterVec{m.waits, m.pleas, m.digests, m.digested, m.relays} {
+			v.WithLabelValues(c)
+		}
 	}
 	reg.MustRegister(m.attempts, m.duration, m.lag, m.running, m.errors, m.steps, m.lapsed, m.due)
 	for _, c := range append([]string{cases.InternalChannel}, channels...) {
@@ -114,5 +137,45 @@ func (m *Metrics) took(channel string, d time.Duration) {
 func (m *Metrics) storeError() {
 	if m != nil {
 		m.errors.Inc()
+	}
+}
+
+func (m *Metrics) health(h ChannelHealth) {
+	if m == nil {
+		return
+	}
+	share := -1.0
+	if h.All > 0 {
+		share = float64(h.Good) / float64(h.All)
+	}
+	if !h.Probe.IsZero() {
+		share = 0
+	}
+	m.state.WithLabelValues(h.Channel).Set(share)
+	m.latency.WithLabelValues(h.Channel).Set(h.Latency.Seconds())
+}
+
+func (m *Metrics) throttled(channel string) {
+	if m != nil {
+		m.waits.WithLabelValues(channel).Inc()
+	}
+}
+
+func (m *Metrics) asked(channel string) {
+	if m != nil {
+		m.pleas.WithLabelValues(channel).Inc()
+	}
+}
+
+func (m *Metrics) digest(channel string, n int) {
+	if m != nil {
+		m.digests.WithLabelValues(channel).Inc()
+		m.digested.WithLabelValues(channel).Add(float64(n))
+	}
+}
+
+func (m *Metrics) relayed(channel string) {
+	if m != nil {
+		m.relays.WithLabelValues(channel).Inc()
 	}
 }

@@ -19,6 +19,11 @@ type Options struct {
 	Senders Senders
 	// Retry is read before every decision, so that a reload takes effect.
 	Retry func() policy.Retry
+	// Fallback is read before every decision; nil: no message goes another way.
+	Fallback func() policy.Fallback
+	// Dead is called for a message that was given up, and returns what is to be
+	// stored with that, such as an action that tells people; may be nil.
+	Dead func(a cases.Action, reason string) []cases.Action
 	// Handlers carry out kinds other than cases.Notify.
 	Handlers map[cases.Kind]Handler
 

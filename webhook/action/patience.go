@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // storeTime bounds one call of the store. A connection that died in silence
@@ -46,4 +47,36 @@ func (p patient) Finish(ctx context.Context, r cases.Result) error {
 
 func (p patient) Reap(ctx context.Context, now time.Time) ([]cases.Action, error) {
 	return within(ctx, func(ctx context.Context) ([]cases.Action, error) { return p.q.Reap(ctx, now) })
+}
+
+func (p patient) FinishAll(ctx context.Context, all []cases.Result) ([]string, error) {
+	return within(ctx, func(ctx context.Context) ([]string, error) { return p.q.FinishAll(ctx, all) })
+}
+
+func (p patient) Waiting(ctx context.Context, channel string, now time.Time) (policy.Waiting, error) {
+	return within(ctx, func(ctx context.Context) (policy.Waiting, error) { return p.q.Waiting(ctx, channel, now) })
+}
+
+func (p patient) Bucket(ctx context.Context, name string) (policy.Bucket, error) {
+	return within(ctx, func(ctx context.Context) (policy.Bucket, error) { return p.q.Bucket(ctx, name) })
+}
+
+func (p patient) Block(ctx context.Context, name string, until time.Time) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.q.Block(ctx, name, until) })
+	return err
+}
+
+func (p patient) Stuck(ctx context.Context, urgency policy.Grade, before time.Time, channels []string) ([]cases.Action, error) {
+	return within(ctx, func(ctx context.Context) ([]cases.Action, error) {
+		return p.q.Stuck(ctx, urgency, before, channels)
+	})
+}
+
+func (p patient) Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error) {
+	return within(ctx, func(ctx context.Context) ([]cases.LedgerLine, error) { return p.q.Ledger(ctx, q) })
+}
+
+func (p patient) Commit(ctx context.Context, ch cases.Change) error {
+	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.q.Commit(ctx, ch) })
+	return err
 }

@@ -45,5 +45,5 @@ func expired(r config.Retention, now time.Time) store.Retention {
 		}
 		return now.Add(-time.Duration(d))
 	}
-	return store.Retention{Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases), Links: now.Add(-linksFor)}
+	return store.Retention{Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases), Links: now.Add(-linksFor), Once: now.Add(-7 * 24 * time.Hour)}
 }

@@ -3,6 +3,8 @@ package cases
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // Kind says what an action does; the executor has one handler per kind.
@@ -33,6 +35,8 @@ type Action struct {
 	Lane    string          `json:"lane"`
 	Epoch   int             `json:"epoch"` // of the case, when it was planned
 	Payload json.RawMessage `json:"payload,omitempty"`
+	// Urgency orders what waits for a channel: P0 first. It also says what may use the part of a quota that is kept for what is urgent.
+	Urgency policy.Grade `json:"urgency"`
 	// While is what must hold of the case for this to be run; see Condition.
 	While Condition `json:"while,omitempty"`
 

@@ -52,6 +52,10 @@ type Case struct {
 	ResolvedAt time.Time `json:"resolvedAt,omitzero"` // zero unless resolved or closed
 	ClosedAt   time.Time `json:"closedAt,omitzero"`
 
+	// Useful and Useless count what people thought of being told, one vote a person and opening.
+	Useful  int `json:"useful,omitempty"`
+	Useless int `json:"useless,omitempty"`
+
 	Owner     string    `json:"owner,omitempty"`
 	AckedBy   string    `json:"ackedBy,omitempty"`
 	AckedAt   time.Time `json:"ackedAt,omitzero"`

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // ErrConflict is returned by a store when something in a Change was changed by
@@ -13,6 +14,9 @@ var ErrConflict = errors.New("changed by somebody else meanwhile")
 
 // ErrNotFound is returned by a store for an unknown ID.
 var ErrNotFound = errors.New("not found")
+
+// ErrRepeated is returned by a store when a Change has the name of a request that was carried out before.
+var ErrRepeated = errors.New("this request was carried out already")
 
 // ErrLost is returned by a store when the outcome of an action is reported by
 // one who no longer holds its lease.
@@ -31,6 +35,10 @@ type Change struct {
 	// Actions are added; one whose Key exists already is left out silently.
 	Actions []Action
 	Cancel  []CancelActions
+	// Once are names of requests that must count once: when one of them is stored already, the whole Change is an ErrRepeated.
+	Once []string
+	// Relayed are IDs of actions whose message was also given to another channel.
+	Relayed []string
 	// Beats are signs of life of watchdogs; only newer times than the stored ones
 	// are taken.
 	Beats []Heartbeat
@@ -46,7 +54,7 @@ type Change struct {
 func (c Change) Empty() bool {
 	return c.Delivery == nil && len(c.Observations) == 0 && len(c.Alerts) == 0 && len(c.Cases) == 0 &&
 		len(c.Events) == 0 && len(c.Actions) == 0 && len(c.Cancel) == 0 && len(c.Beats) == 0 &&
-		len(c.Links) == 0 && len(c.Unlink) == 0 && len(c.Splits) == 0 && len(c.Mutes) == 0
+		len(c.Links) == 0 && len(c.Unlink) == 0 && len(c.Splits) == 0 && len(c.Mutes) == 0 && len(c.Once) == 0 && len(c.Relayed) == 0
 }
 
 // CancelActions calls off what waits: the actions of the case of these kinds
@@ -77,6 +85,10 @@ type ClaimRequest struct {
 	Now     time.Time     // what is due at this time
 	Lease   time.Duration // how long they are the holder's alone
 	Limit   int           // at most so many, at least 1
+	// UrgentOnly leaves out what is less urgent than P0.
+	UrgentOnly bool
+	// Bucket replaces what is stored of that name when anything is claimed; ErrConflict when another version is stored by now, and nothing is claimed.
+	Bucket *policy.Bucket
 }
 
 // Result is how an attempt ended; stored in one step with what follows from it.
@@ -86,7 +98,8 @@ type Result struct {
 	Outcome Outcome     // for Done and Dead
 	Due     time.Time   // for Retry: when next
 	At      time.Time
-	Unknown bool // it failed, but the other side may have it
+	Unknown bool          // it failed, but the other side may have it
+	Asked   time.Duration // how long the other side asked to wait; not stored
 	Error   string
 	Receipt Receipt
 	Events  []Event

@@ -17,6 +17,8 @@ const (
 	Sent         EventKind = "sent"         // a message was delivered
 	SendFailed   EventKind = "send_failed"  // an attempt failed, another follows
 	SendUnknown  EventKind = "send_unknown" // an attempt was interrupted; it is repeated with the same key
+	Relayed      EventKind = "relayed"      // a message that did not get out on From was given to To
+	Feedback     EventKind = "feedback"     // a person said whether being told was useful: To is "useful" or "noise"
 	GaveUp       EventKind = "gave_up"      // no attempt follows
 	Cancelled    EventKind = "cancelled"    // an action was called off
 	Noted        EventKind = "note"         // a person wrote something

@@ -214,7 +214,7 @@ func (f *Follow) Tell(c Case, t Telling) {
 		if t.Key == "" {
 			key = slices.Delete(key, 3, 4)
 		}
-		f.Add(c, Action{Key: strings.Join(key, "/"), Kind: Notify, Channel: channel, Planned: f.Now, Payload: payload, While: t.While})
+		f.Add(c, Action{Key: strings.Join(key, "/"), Kind: Notify, Channel: channel, Urgency: n.Urgency(), Planned: f.Now, Payload: payload, While: t.While})
 	}
 }
 

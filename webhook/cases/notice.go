@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // What a notice is about.
@@ -43,6 +44,15 @@ type Notice struct {
 	More   int           `json:"more,omitempty"`
 	Note   string        `json:"note,omitempty"` // e.g. that a resolution was not believed
 	For    []string      `json:"for,omitempty"`  // whom it is meant for, where that is not everybody on the channel
+}
+
+// Urgency is how urgent the notice is: as its case, but for what only tells of progress.
+func (n Notice) Urgency() policy.Grade {
+	switch n.What {
+	case WhatResolved, WhatAcknowledged, WhatAssigned:
+		return max(n.Case.Grade, policy.P2)
+	}
+	return n.Case.Grade
 }
 
 // Message is what a channel is asked to send.

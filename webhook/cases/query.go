@@ -1,6 +1,9 @@
 package cases
 
 import (
+	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -80,3 +83,44 @@ type Counts struct {
 	Deliveries int
 	OldestDue  time.Time // due time of the oldest action that waits, zero if none
 }
+
+// LedgerQuery selects attempts. Zero fields do not restrict.
+type LedgerQuery struct {
+	Channel  string
+	CaseID   string
+	Results  []string  // see Attempt.Result
+	Since    time.Time // on Began: Since ≤ t < Until
+	Until    time.Time
+	Internal bool   // also the service's own later steps, which leave it not
+	Before   string // only lines sorted after this: LedgerLine.Cursor of the last one of the page before
+	Limit    int    // 0 = 100, at most 1000
+}
+
+// LedgerLine is one attempt with what it was about.
+type LedgerLine struct {
+	Attempt
+	Key     string       `json:"key"` // of the message, the same at every attempt
+	Urgency policy.Grade `json:"urgency"`
+	Planned time.Time    `json:"planned,omitzero"`
+	Title   string       `json:"title,omitempty"` // of the case
+}
+
+// Cursor names the place of the line in the ledger, for LedgerQuery.Before.
+func (l LedgerLine) Cursor() string {
+	return fmt.Sprintf("%d.%d.%s", l.Began.UnixMicro(), l.N, l.ActionID)
+}
+
+// Cursor takes Before apart.
+func (q LedgerQuery) Cursor() (began int64, actionID string, n int64, err error) {
+	first, rest, _ := strings.Cut(q.Before, ".")
+	second, id, ok := strings.Cut(rest, ".")
+	began, err1 := strconv.ParseInt(first, 10, 64)
+	n, err2 := strconv.ParseInt(second, 10, 64)
+	if !ok || err1 != nil || err2 != nil {
+		return 0, "", 0, fmt.Errorf("before %.80q: %w", q.Before, ErrBadCursor)
+	}
+	return began, id, n, nil
+}
+
+// ErrBadCursor is returned for a Before that is none.
+var ErrBadCursor = errors.New("want the cursor of a line of the ledger")

@@ -235,7 +235,7 @@ func (d *draft) notify(t telling) error {
 		if !once(t.what) {
 			key = fmt.Sprintf("%s/%d/%s/%d/%s", c.ID, c.Epoch, t.what, c.Version, channel)
 		}
-		d.action(c, cases.Action{Key: key, Kind: cases.Notify, Channel: channel, Planned: d.ev.Now, Payload: payload})
+		d.action(c, cases.Action{Key: key, Kind: cases.Notify, Channel: channel, Urgency: n.Urgency(), Planned: d.ev.Now, Payload: payload})
 	}
 	return nil
 }

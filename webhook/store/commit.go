@@ -33,6 +33,7 @@ type parcel struct {
 	tallies                                  [][]any
 	links, splits, mutes                     [][]any
 	cancel                                   []cases.CancelActions
+	once, relayed                            []string
 	beats                                    []cases.Heartbeat
 	unlink                                   []string
 }
@@ -65,7 +66,7 @@ func pack(ch cases.Change) (parcel, error) {
 		p.observed = append(p.observed, observationRow(o))
 	}
 	p.tallies = tally(ch.Observations)
-	p.beats = ch.Beats
+	p.beats, p.once, p.relayed = ch.Beats, ch.Once, ch.Relayed
 	p.cancel, p.unlink, p.links = ch.Cancel, ch.Unlink, linkRows(ch.Links)
 	for _, s := range ch.Splits {
 		p.splits = append(p.splits, []any{text(s.Alert), text(s.Key), text(s.By), micros(s.At)})
@@ -86,6 +87,12 @@ func rowsOf[T any](to *[][]any, from []T, row func(T) ([]any, error)) error {
 }
 
 func (p parcel) apply(ctx context.Context, t tx) error {
+	if err := firstTime(ctx, t, p.once); err != nil {
+		return err
+	}
+	if err := relay(ctx, t, p.relayed); err != nil {
+		return fmt.Errorf("marking actions: %w", err)
+	}
 	for _, v := range []struct {
 		t    table
 		rows [][]any

@@ -52,6 +52,11 @@ func (db *DB) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, 
 		if out, err = db.pick(ctx, t, r); err != nil || len(out) == 0 {
 			return err
 		}
+		if r.Bucket != nil {
+			if err := saveBucket(ctx, t, *r.Bucket); err != nil {
+				return err
+			}
+		}
 		if out, err = callOff(ctx, t, r.Now, out); err != nil {
 			return err
 		}
@@ -66,11 +71,15 @@ func (db *DB) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, 
 // pick selects what can run: due, and first in its lane. The + keeps SQLite from
 // sorting everything that is due, instead of walking the index in its order.
 func (db *DB) pick(ctx context.Context, t tx, r cases.ClaimRequest) ([]cases.Action, error) {
-	rows, err := t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE `+waiting+` AND channel = ? AND +due <= ?
+	only := ""
+	if r.UrgentOnly {
+		only = " AND urgency = 0"
+	}
+	rows, err := t.query(ctx, `SELECT `+list(actionColumns)+` FROM actions WHERE `+waiting+` AND channel = ?`+only+` AND +due <= ?
 		AND NOT EXISTS (SELECT 1 FROM actions AS ahead WHERE ahead.lane = actions.lane
 			AND ahead.state IN ('due', 'retry', 'unknown', 'running')
 			AND (ahead.planned < actions.planned OR (ahead.planned = actions.planned AND ahead.id < actions.id)))
-		ORDER BY planned, id LIMIT ?`+db.dialect.skip, text(r.Channel), micros(r.Now), int64(max(1, r.Limit)))
+		ORDER BY urgency, planned, id LIMIT ?`+db.dialect.skip, text(r.Channel), micros(r.Now), int64(max(1, r.Limit)))
 	var out []cases.Action
 	err = each(rows, err, func(scan func(...any) error) error {
 		a, err := scanAction(scan)
@@ -149,43 +158,46 @@ func (db *DB) Finish(ctx context.Context, r cases.Result) error {
 	if err != nil {
 		return fmt.Errorf("finishing action %s: %w", r.Action.ID, err)
 	}
-	due := r.Action.Due
-	if r.State == cases.Retry {
-		due = r.Due
-	}
-	err = db.writer.write(ctx, func(ctx context.Context, t tx) error {
-		n, err := t.exec(ctx, `UPDATE actions SET state = ?, outcome = ?, due = ?, last_error = ?, receipt = ?, holder = '', lease_until = 0, updated_at = ?
-			WHERE id = ? AND state = 'running' AND holder = ? AND attempts = ?`,
-			text(r.State), text(r.Outcome), micros(due), text(r.Error), receipt, micros(r.At), r.Action.ID, r.Action.Holder, int64(r.Action.Attempts))
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return cases.ErrLost
-		}
-		result := string(r.Outcome)
-		if r.State == cases.Retry {
-			result = "failed"
-		}
-		if r.Unknown {
-			result = string(cases.Unknown)
-		}
-		if err := ledger(ctx, t, r.Action, cases.Attempt{Ended: r.At, Result: result, Error: r.Error, Receipt: r.Receipt}); err != nil {
-			return err
-		}
-		events := make([][]any, len(r.Events))
-		for i, e := range r.Events {
-			events[i] = eventRow(e)
-		}
-		if _, err := eventTable.insert(ctx, t, events); err != nil {
-			return err
-		}
-		return p.apply(ctx, t)
-	})
+	err = db.writer.write(ctx, func(ctx context.Context, t tx) error { return finish(ctx, t, r, p, receipt) })
 	if err != nil {
 		return fmt.Errorf("finishing action %s: %w", r.Action.ID, err)
 	}
 	return nil
+}
+
+// finish writes an attempt and what follows from it.
+func finish(ctx context.Context, t tx, r cases.Result, p parcel, receipt string) error {
+	due := r.Action.Due
+	if r.State == cases.Retry {
+		due = r.Due
+	}
+	n, err := t.exec(ctx, `UPDATE actions SET state = ?, outcome = ?, due = ?, last_error = ?, receipt = ?, holder = '', lease_until = 0, updated_at = ?
+			WHERE id = ? AND state = 'running' AND holder = ? AND attempts = ?`,
+		text(r.State), text(r.Outcome), micros(due), text(r.Error), receipt, micros(r.At), r.Action.ID, r.Action.Holder, int64(r.Action.Attempts))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return cases.ErrLost
+	}
+	result := string(r.Outcome)
+	if r.State == cases.Retry {
+		result = "failed"
+	}
+	if r.Unknown {
+		result = string(cases.Unknown)
+	}
+	if err := ledger(ctx, t, r.Action, cases.Attempt{Ended: r.At, Result: result, Error: r.Error, Receipt: r.Receipt}); err != nil {
+		return err
+	}
+	events := make([][]any, len(r.Events))
+	for i, e := range r.Events {
+		events[i] = eventRow(e)
+	}
+	if _, err := eventTable.insert(ctx, t, events); err != nil {
+		return err
+	}
+	return p.apply(ctx, t)
 }
 
 // ledger writes one line about the attempt that a claimed action is in.

@@ -13,9 +13,9 @@ const (
 	alertKey     = "cluster fingerprint"
 	alertColumns = "case_id status last last_fired ended_from last_ended disbelieved first_seen last_seen noise version"
 	caseKey      = "id"
-	caseColumns  = "key cluster title labels state grade grade_reason channels routes epoch firing total " +
+	caseColumns  = "useful useless key cluster title labels state grade grade_reason channels routes epoch firing total " +
 		"started_at opened_at updated_at resolved_at closed_at owner acked_by acked_at ack_expiry ladder sla noise version"
-	actionColumns = "id key case_id kind channel lane epoch payload state outcome planned due attempts " +
+	actionColumns = "urgency id key case_id kind channel lane epoch payload state outcome planned due attempts " +
 		"created_at updated_at last_error receipt holder lease_until only_while"
 	eventColumns   = "case_id at kind actor origin from_state to_state channel action_id delivery_id alert note via"
 	attemptColumns = "action_id n case_id channel began ended result error receipt"
@@ -104,7 +104,7 @@ func caseRow(c cases.Case) ([]any, error) {
 	}
 	noise, err := structure(c.CaseNoise)
 	return []any{
-		c.ID, text(c.Key), text(c.Cluster), text(c.Title), labels, text(c.State), int64(c.Grade), text(c.GradeReason), channels, routes,
+		c.ID, int64(c.Useful), int64(c.Useless), text(c.Key), text(c.Cluster), text(c.Title), labels, text(c.State), int64(c.Grade), text(c.GradeReason), channels, routes,
 		int64(c.Epoch), int64(c.Firing), int64(c.Total), micros(c.StartedAt), micros(c.OpenedAt), micros(c.UpdatedAt), micros(c.ResolvedAt),
 		micros(c.ClosedAt), text(c.Owner), text(c.AckedBy), micros(c.AckedAt), micros(c.AckExpiry), ladder, sla, text(noise), c.Version + 1,
 	}, err
@@ -113,7 +113,7 @@ func caseRow(c cases.Case) ([]any, error) {
 func scanCase(scan func(...any) error) (c cases.Case, err error) {
 	var labels, channels, routes, ladder, sla, noise []byte
 	var started, opened, updated, resolved, closed, acked, expiry int64
-	err = scan(&c.ID, &c.Key, &c.Cluster, &c.Title, &labels, &c.State, &c.Grade, &c.GradeReason, &channels, &routes, &c.Epoch, &c.Firing,
+	err = scan(&c.ID, &c.Useful, &c.Useless, &c.Key, &c.Cluster, &c.Title, &labels, &c.State, &c.Grade, &c.GradeReason, &channels, &routes, &c.Epoch, &c.Firing,
 		&c.Total, &started, &opened, &updated, &resolved, &closed, &c.Owner, &c.AckedBy, &acked, &expiry, &ladder, &sla, &noise, &c.Version)
 	if err != nil {
 		return c, err
@@ -134,7 +134,7 @@ func scanCase(scan func(...any) error) (c cases.Case, err error) {
 func actionRow(a cases.Action) ([]any, error) {
 	receipt, err := structure(a.Receipt)
 	return []any{
-		a.ID, text(a.Key), a.CaseID, text(a.Kind), text(a.Channel), text(a.Lane), int64(a.Epoch), text(string(a.Payload)), text(a.State), text(a.Outcome),
+		int64(a.Urgency), a.ID, text(a.Key), a.CaseID, text(a.Kind), text(a.Channel), text(a.Lane), int64(a.Epoch), text(string(a.Payload)), text(a.State), text(a.Outcome),
 		micros(a.Planned), micros(a.Due), int64(a.Attempts), micros(a.CreatedAt), micros(a.UpdatedAt), text(a.LastError), receipt, a.Holder,
 		micros(a.LeaseUntil), text(a.While),
 	}, err
@@ -143,7 +143,7 @@ func actionRow(a cases.Action) ([]any, error) {
 func scanAction(scan func(...any) error) (a cases.Action, err error) {
 	var payload, receipt []byte
 	var planned, due, created, updated, lease int64
-	err = scan(&a.ID, &a.Key, &a.CaseID, &a.Kind, &a.Channel, &a.Lane, &a.Epoch, &payload, &a.State, &a.Outcome, &planned, &due, &a.Attempts,
+	err = scan(&a.Urgency, &a.ID, &a.Key, &a.CaseID, &a.Kind, &a.Channel, &a.Lane, &a.Epoch, &payload, &a.State, &a.Outcome, &planned, &due, &a.Attempts,
 		&created, &updated, &a.LastError, &receipt, &a.Holder, &lease, &a.While)
 	if err != nil {
 		return a, err

@@ -22,6 +22,7 @@ import (
 
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // Store is everything that a store does: what the conformance suite tests.
@@ -58,6 +59,23 @@ type Store interface {
 	// lane, in the order of Planned. Nobody else gets them before the lease ends.
 	// Those whose condition (Action.While) does not hold are called off instead.
 	Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, error)
+	// FinishAll is Finish for attempts that were one message, in one step; those
+	// whose lease was lost are left out and named.
+	FinishAll(ctx context.Context, all []cases.Result) (lost []string, err error)
+	// Waiting counts the messages of the channel that are due at now; it stops
+	// counting at a thousand of each.
+	Waiting(ctx context.Context, channel string, now time.Time) (policy.Waiting, error)
+	// Bucket is what was spent at a destination; empty when nothing is known.
+	Bucket(ctx context.Context, name string) (policy.Bucket, error)
+	// Block lets nothing go to a destination before the time.
+	Block(ctx context.Context, name string, until time.Time) error
+	// Stuck lists messages of this urgency that were planned before the time, still
+	// wait, and were not given to another channel yet; oldest first, at most 200.
+	// With channels, only theirs.
+	Stuck(ctx context.Context, urgency policy.Grade, before time.Time, channels []string) ([]cases.Action, error)
+	// Ledger lists attempts, newest first.
+	Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error)
+
 	// Extend prolongs the leases of these actions, as far as the holder still has
 	// them, and returns the IDs of those.
 	Extend(ctx context.Context, holder string, ids []string, until time.Time) ([]string, error)
@@ -124,6 +142,7 @@ type Retention struct {
 	Deliveries time.Time // deliveries and observations received before
 	Cases      time.Time // closed cases, with all of theirs, closed before; counts of alerts of a time before, and mutes that ended before
 	Links      time.Time // links whose newest alert started before
+	Once       time.Time // names of requests that count once, of before
 }
 
 // Options say where the store is.

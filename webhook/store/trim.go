@@ -22,6 +22,7 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 		{r.Deliveries, `SELECT id FROM deliveries WHERE received < ? LIMIT ?`, []string{
 			`DELETE FROM bodies WHERE delivery_id = ?`, `DELETE FROM observations WHERE delivery_id = ?`, `DELETE FROM deliveries WHERE id = ?`,
 		}},
+		{r.Once, `SELECT name FROM once WHERE at < ? LIMIT ?`, []string{`DELETE FROM once WHERE name = ?`}},
 		{r.Cases, `SELECT id FROM cases WHERE state = 'closed' AND closed_at < ?
 			AND NOT EXISTS (SELECT 1 FROM actions WHERE case_id = cases.id AND state IN ('due', 'retry', 'unknown', 'running')) LIMIT ?`, []string{
 			`DELETE FROM attempts WHERE case_id = ?`, `DELETE FROM actions WHERE case_id = ?`, `DELETE FROM events WHERE case_id = ?`,

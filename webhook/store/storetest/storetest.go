@@ -57,6 +57,12 @@ func Run(t *testing.T, fresh Fresh) {
 		"urgency":                testUrgency,
 		"similar":                testSimilar,
 		"key":                    testKey,
+		"order of urgency":       testOrderOfUrgency,
+		"buckets":                testBuckets,
+		"finish all":             testFinishAll,
+		"stuck":                  testStuck,
+		"once":                   testOnce,
+		"ledger":                 testLedger,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
