@@ -48,6 +48,9 @@ type File struct {
 	Retention     Retention           `yaml:"retention"`
 	Channels      Channels            `yaml:"channels"`
 	Calendars     map[string]Calendar `yaml:"calendars"` // that schedules import
+	Templates     []string            `yaml:"templates"` // patterns of files with templates, for title and text of channels
+	Fallback      policy.Fallback     `yaml:"fallback"`
+	Interactions  Interactions        `yaml:"interactions"`
 
 	policy.Rules
 	path  string
@@ -108,6 +111,7 @@ func Default() File {
 		// 256 MiB is beyond any Alertmanager, and is unpacked in seconds.
 		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Memory: 512 << 20, Body: 256 << 20},
 		Retention: Retention{Bodies: days(7), Deliveries: days(30), Cases: days(90)},
+		Fallback:  policy.DefaultFallback(), Interactions: defaultInteractions(),
 		Rules:     rules,
 	}
 }
@@ -145,6 +149,12 @@ func Load(path string) (*File, error) {
 		c.URLFile, c.File = within(dir, c.URLFile), within(dir, c.File)
 		f.Calendars[name] = c
 	}
+	for _, p := range f.Interactions.files() {
+		*p = within(dir, *p)
+	}
+	for i := range f.Templates {
+		f.Templates[i] = within(dir, f.Templates[i])
+	}
 	for _, c := range f.Channels {
 		for name, v := range c.settings {
 			if file, ok := v.(string); ok && strings.HasSuffix(name, "_file") {
@@ -176,10 +186,9 @@ func Parse(text []byte) (*File, error) {
 	}
 	f.lines = d.lines
 	if len(f.Routes) == 0 && len(f.Channels) > 0 {
-		// One obvious route: everything to every channel.
-		f.Routes = []policy.Route{{Name: "default", Channels: f.Channels.Names()}}
+		f.Routes = f.Channels.routes()
 	}
-	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.calendars} {
+	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.calendars, f.fallback, f.interactions} {
 		d.errs = append(d.errs, d.each(check())...)
 	}
 	return &f, errors.Join(d.errs...)
@@ -200,6 +209,11 @@ func (f *File) Open(env notify.Env) (map[string]notify.Channel, error) {
 	env.Lang, env.ExternalURL = f.Language, f.ExternalURL
 	out := map[string]notify.Channel{}
 	var errs []error
+	templates, err := notify.LoadTemplates(f.Templates)
+	if err != nil {
+		return nil, &Error{f.lines["templates"], "templates", err.Error()}
+	}
+	env.Templates = templates
 	for _, name := range f.Channels.Names() {
 		c, err := f.Channels[name].Open(env)
 		if err != nil {

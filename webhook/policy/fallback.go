@@ -10,17 +10,9 @@ import (
 // Fallback says which other channel hears of a message that does not get out.
 type Fallback struct {
 	// After is how long a message may wait before it also goes another way, by grade; 0 is never. A channel that is down is not waited for.
-	After FallbackAfter `yaml:"after" json:"after"`
+	After PerGrade `yaml:"after" json:"after"`
 	// Order are the channels to go to instead, by grade, the first that works first. Empty: as ordered by the configuration.
 	Order FallbackOrder `yaml:"order" json:"order"`
-}
-
-// FallbackAfter is a time by grade.
-type FallbackAfter struct {
-	P0 Duration `yaml:"P0" json:"P0"`
-	P1 Duration `yaml:"P1" json:"P1"`
-	P2 Duration `yaml:"P2" json:"P2"`
-	P3 Duration `yaml:"P3" json:"P3"`
 }
 
 // FallbackOrder is an order of channels by grade.
@@ -33,12 +25,7 @@ type FallbackOrder struct {
 
 // DefaultFallback waits 30 s with what wakes people, 2 min with what they should see soon, and 10 min with the rest.
 func DefaultFallback() Fallback {
-	return Fallback{After: FallbackAfter{P0: Duration(30 * time.Second), P1: Duration(2 * time.Minute), P2: Duration(10 * time.Minute)}}
-}
-
-// At is the time for a grade.
-func (a FallbackAfter) At(g Grade) time.Duration {
-	return time.Duration([]Duration{a.P0, a.P1, a.P2, a.P3}[min(int(g), 3)])
+	return Fallback{After: PerGrade{P0: Duration(30 * time.Second), P1: Duration(2 * time.Minute), P2: Duration(10 * time.Minute)}}
 }
 
 // At is the order for a grade.

@@ -7,7 +7,7 @@ CREATE INDEX actions_order ON actions (channel, urgency, planned, id) WHERE stat
 CREATE INDEX actions_stuck ON actions (urgency, planned) WHERE state IN ('due', 'retry', 'unknown') AND kind = 'notify' AND relayed = 0;
 ALTER TABLE cases ADD COLUMN useful BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE cases ADD COLUMN useless BIGINT NOT NULL DEFAULT 0;
-CREATE INDEX attempts_began ON attempts (began, action_id, n);
+CREATE INDEX attempts_ledger ON attempts (began, action_id, n);
 CREATE INDEX attempts_channel ON attempts (channel, began, action_id, n);
 
 -- What was sent to a destination, for its quota: one row each, as JSON text.
@@ -28,7 +28,7 @@ CREATE INDEX once_at ON once (at);
 DROP TABLE once;
 DROP TABLE buckets;
 DROP INDEX attempts_channel;
-DROP INDEX attempts_began;
+DROP INDEX attempts_ledger;
 ALTER TABLE cases DROP COLUMN useless;
 ALTER TABLE cases DROP COLUMN useful;
 DROP INDEX actions_stuck;
