@@ -47,7 +47,7 @@ var may = map[string][]string{
 	"webhook/notify":          {"webhook/alert", "webhook/policy", "webhook/cases", "pkg/registry", "pkg/message"}, // policy: the arithmetic of quotas
 	"webhook/action":          {"webhook/cases", "webhook/policy", "webhook/notify"},
 	"webhook/auth":            {},
-	"webhook/api":             {"webhook/auth", "webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
+	"webhook/api":             {"webhook/auth", "webhook/alert", "webhook/action", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
 	"webhook/config":          {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
 	"webhook/app":             {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/message"},
 	"webhook":                 {"webhook/*", "pkg/httpserver", "pkg/message"},

@@ -19,7 +19,8 @@ type ChannelHealth struct {
 	Latency time.Duration `json:"latency"`
 	// Probe is when a message is tried next while the breaker is open; zero while it is closed.
 	Probe     time.Time `json:"probe,omitzero"`
-	Last      time.Time `json:"last,omitzero"` // of the newest message
+	Last      time.Time `json:"last,omitzero"`     // of the newest message
+	LastGood  time.Time `json:"lastGood,omitzero"` // of the newest that got through, as far as this process knows
 	LastError string    `json:"lastError,omitempty"`
 }
 
@@ -36,6 +37,7 @@ type record struct {
 	last    []outcome
 	breaker policy.Breaker
 	at      time.Time
+	goodAt  time.Time
 	err     string
 }
 
@@ -63,7 +65,7 @@ func (r *record) add(o outcome) {
 }
 
 func (r *record) health(channel string) ChannelHealth {
-	h := ChannelHealth{Channel: channel, All: len(r.last), Last: r.at, LastError: r.err}
+	h := ChannelHealth{Channel: channel, All: len(r.last), Last: r.at, LastGood: r.goodAt, LastError: r.err}
 	for _, o := range r.last {
 		if o.good {
 			h.Good++
@@ -88,6 +90,7 @@ func (t *tracker) note(channel string, good bool, took time.Duration, at time.Ti
 	r.add(outcome{good, took})
 	r.at, r.err = at, err
 	if good {
+		r.goodAt = at
 		r.breaker = r.breaker.Worked()
 	} else {
 		r.breaker = r.breaker.Failed(at)
@@ -158,7 +161,12 @@ func (x *Executor) remember(ctx context.Context, channel string) {
 	for i := len(lines) - 1; i >= 0; i-- {
 		l := lines[i]
 		r.add(outcome{l.Result == string(cases.OutcomeSent), l.Ended.Sub(l.Began)})
-		r.at, r.err = l.Began, l.Error
+		if r.at.IsZero() || l.Began.After(r.at) {
+			r.at, r.err = l.Began, l.Error
+		}
+		if l.Result == string(cases.OutcomeSent) && l.Began.After(r.goodAt) {
+			r.goodAt = l.Began
+		}
 	}
 	for _, o := range fresh {
 		r.add(o)

@@ -40,6 +40,7 @@ type Source string
 const (
 	Alertmanager Source = "alertmanager"
 	Grafana      Source = "grafana"
+	Own          Source = "foreshock" // the service itself
 )
 
 // Labels are names and values of an alert's labels, group labels or

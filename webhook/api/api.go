@@ -23,6 +23,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/foreshock/foreshock/webhook/action"
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/auth"
 	"github.com/foreshock/foreshock/webhook/cases"
@@ -45,6 +46,7 @@ type Store interface {
 	Messages(ctx context.Context, caseIDs []string) (map[string][]cases.Action, error)
 	Statistics(ctx context.Context, since, until time.Time) (cases.Statistics, error)
 	Key(ctx context.Context, name string) ([]byte, error)
+	Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error)
 	Similar(ctx context.Context, c cases.Case, limit int) ([]cases.Case, error)
 	Commit(ctx context.Context, ch cases.Change) error
 }
@@ -53,13 +55,14 @@ type Store interface {
 type Options struct {
 	Intake     Intake
 	Store      Store
-	OnCall     OnCall                // schedules and the audit log; nil: there are no such addresses
-	Settings   func() Settings       // read once per request, so that a reload takes effect
-	Committed  func()                // after a command that added actions: wake the executor; may be nil
-	Registerer prometheus.Registerer // for the metrics
-	Log        *slog.Logger          // nil: nothing is logged
-	Now        func() time.Time      // nil: time.Now
-	Open       []string              // beginnings of addresses that check for themselves who asks, such as /interactions/
+	OnCall     OnCall                                    // schedules and the audit log; nil: there are no such addresses
+	Settings   func() Settings                           // read once per request, so that a reload takes effect
+	Health     func(channel string) action.ChannelHealth // nil: there is no such address
+	Committed  func()                                    // after a command that added actions: wake the executor; may be nil
+	Registerer prometheus.Registerer                     // for the metrics
+	Log        *slog.Logger                              // nil: nothing is logged
+	Now        func() time.Time                          // nil: time.Now
+	Open       []string                                  // beginnings of addresses that check for themselves who asks, such as /interactions/
 }
 
 // Settings are what a reload may change.
@@ -123,6 +126,8 @@ func New(o Options) (*Handler, error) {
 		"POST /api/v1/cases/bulk/{command}": h.bulkCommand,
 		"GET /api/v1/deliveries":            h.listDeliveries,
 		"GET /api/v1/deliveries/{id}":       h.readDelivery,
+		"GET /api/v1/ledger":                h.readLedger,
+		"GET /api/v1/channels":              h.readChannels,
 		"GET /api/v1/counts":                h.readCounts,
 		"GET /api/v1/statistics":            h.readStatistics,
 		"GET /{$}":                          h.pageOverview,

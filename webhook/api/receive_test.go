@@ -38,6 +38,8 @@ type memory struct {
 	stories    map[string]cases.Story
 	commits    []cases.Change
 	statistics cases.Statistics
+	asked      []cases.LedgerQuery
+	ledger     []cases.LedgerLine
 	conflicts  int    // of the next commits
 	during     func() // a delivery; may be nil
 }
@@ -73,6 +75,14 @@ func (m *memory) Story(_ context.Context, id string) (cases.Story, error) {
 		return s, cases.ErrNotFound
 	}
 	return s, m.err
+}
+
+func (m *memory) Ledger(_ context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error) {
+	if q.Before == "bad" {
+		return nil, cases.ErrBadCursor
+	}
+	m.asked = append(m.asked, q)
+	return m.ledger, m.err
 }
 
 func (m *memory) Deliveries(context.Context, string, int) ([]cases.DeliveryInfo, error) {

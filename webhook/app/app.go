@@ -65,6 +65,7 @@ type App struct {
 	poster    *notify.Poster
 	store     Store
 	executor  *action.Executor
+	intake    *stage.Intake
 	server    *httpserver.Server
 	key       []byte // signs sessions
 	calendars *calendars
@@ -139,9 +140,11 @@ func (a *App) wire() error {
 	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
 	handlers := later.Handlers()
 	handlers[cases.Review] = review{stage.Reviewer{Store: a.store, Rules: a.rules, Now: o.Now}}
+	handlers[cases.DeadLetter] = deadLetter{a}
 	handlers[cases.AutoClose] = action.Close{Cases: a.store, Now: o.Now}
 	options := action.Options{
 		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
+		Fallback: func() policy.Fallback { return a.state.Load().file.Fallback }, Dead: a.dead,
 		Handlers: handlers, Now: o.Now, Log: o.Log, Metrics: counts,
 	}
 	if o.Executor != nil {
@@ -152,7 +155,7 @@ func (a *App) wire() error {
 		return err
 	}
 	counters := stage.NewMetrics(o.Registry)
-	intake := stage.NewIntake(stage.IntakeOptions{
+	a.intake = stage.NewIntake(stage.IntakeOptions{
 		Chain: stage.Chain{
 			stage.Normalise{},
 			stage.Dedup{Store: a.store, Authority: authority{a}, Metrics: counters},
@@ -165,7 +168,7 @@ func (a *App) wire() error {
 		Store: a.store, Committed: a.executor.Wake, Metrics: counters,
 	})
 	handler, err := api.New(api.Options{
-		Intake: intake, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
+		Intake: a.intake, Health: a.executor.Health, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
 		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
@@ -300,6 +303,7 @@ func (a *App) work(ctx context.Context) {
 		}
 	})
 	a.wg.Go(func() { a.sweep(ctx) })
+	a.wg.Go(func() { a.settle(ctx) })
 	a.wg.Go(func() { a.importCalendars(ctx) })
 }
 

@@ -12,12 +12,13 @@ type Kind string
 
 // The kinds of actions that exist now.
 const (
-	Notify    Kind = "notify"   // send the Notice in Payload to Channel
-	Review    Kind = "review"   // look at the case again: is it to be told, graded anew, merged, settled
-	AutoClose Kind = "close"    // close the case if it is still resolved in the same epoch
-	Escalate  Kind = "escalate" // carry out a step of the ladder if the case is still not acknowledged
-	ExpireAck Kind = "expire"   // end the acknowledgement if it is still the same one
-	CheckSLA  Kind = "sla"      // warn that the case is soon, or now, over its time
+	Notify     Kind = "notify"      // send the Notice in Payload to Channel
+	Review     Kind = "review"      // look at the case again: is it to be told, graded anew, merged, settled
+	DeadLetter Kind = "dead_letter" // open a case about a channel that gave a message up
+	AutoClose  Kind = "close"       // close the case if it is still resolved in the same epoch
+	Escalate   Kind = "escalate"    // carry out a step of the ladder if the case is still not acknowledged
+	ExpireAck  Kind = "expire"      // end the acknowledgement if it is still the same one
+	CheckSLA   Kind = "sla"         // warn that the case is soon, or now, over its time
 )
 
 // Action is something that shall happen once at or after Due. It is run at

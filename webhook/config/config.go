@@ -112,7 +112,7 @@ func Default() File {
 		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Memory: 512 << 20, Body: 256 << 20},
 		Retention: Retention{Bodies: days(7), Deliveries: days(30), Cases: days(90)},
 		Fallback:  policy.DefaultFallback(), Interactions: defaultInteractions(),
-		Rules:     rules,
+		Rules: rules,
 	}
 }
 

@@ -49,12 +49,12 @@ func TestNotificationMistakes(t *testing.T) {
 	t.Parallel()
 	const head = "channels: {log: {type: log}}\n"
 	for text, want := range map[string]string{
-		"fallback: {after: {P0: -1s}}":                                       "fallback.after.P0",
-		"fallback: {order: {P1: [pager]}}":                                   `fallback.order.P1[0]: unknown channel "pager": want one of log`,
-		"interactions: {slack: {secret: s3cr3t, secret_file: x}}":            "interactions.slack: both secret and secret_file are set: want one",
-		"interactions: {slack: {old_secret: s3cr3t}}":                        "interactions.slack.secret: is empty, and there is an old one",
-		"interactions: {links: {key: s3cr3t}}":                               "interactions.links.key: is shorter than 16 characters",
-		"interactions: {links: {valid: 1s}}":                                 "interactions.links.valid: got 1s, want 1m to 30d",
+		"fallback: {after: {p0: -1s}}":                                        "fallback.after.p0",
+		"fallback: {order: {p1: [pager]}}":                                    `fallback.order.p1[0]: unknown channel "pager": want one of log`,
+		"interactions: {slack: {secret: s3cr3t, secret_file: x}}":             "interactions.slack: both secret and secret_file are set: want one",
+		"interactions: {slack: {old_secret: s3cr3t}}":                         "interactions.slack.secret: is empty, and there is an old one",
+		"interactions: {links: {key: s3cr3t}}":                                "interactions.links.key: is shorter than 16 characters",
+		"interactions: {links: {valid: 1s}}":                                  "interactions.links.valid: got 1s, want 1m to 30d",
 		"interactions: {links: {key: s3cr3ts3cr3ts3cr3ts3cr3t, key_file: x}}": "interactions.links: both key and key_file are set: want one",
 	} {
 		_, err := Parse([]byte(head + text))

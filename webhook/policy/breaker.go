@@ -14,9 +14,10 @@ type Breaker struct {
 const (
 	// breakAfter failures in a row open it: one is chance, and a restart of the other side costs two or three.
 	breakAfter = 5
-	// breakFirst and breakMax bound the time between probes; it doubles.
+	// breakFirst and breakMax bound the time between probes; it doubles. A probe
+	// every ten seconds burdens nobody, and a page is not late for the breaker's sake.
 	breakFirst = 5 * time.Second
-	breakMax   = 2 * time.Minute
+	breakMax   = 10 * time.Second
 )
 
 // Open reports whether it is open, a probe now included.

@@ -17,10 +17,10 @@ type Fallback struct {
 
 // FallbackOrder is an order of channels by grade.
 type FallbackOrder struct {
-	P0 []string `yaml:"P0" json:"P0"`
-	P1 []string `yaml:"P1" json:"P1"`
-	P2 []string `yaml:"P2" json:"P2"`
-	P3 []string `yaml:"P3" json:"P3"`
+	P0 []string `yaml:"p0" json:"p0"`
+	P1 []string `yaml:"p1" json:"p1"`
+	P2 []string `yaml:"p2" json:"p2"`
+	P3 []string `yaml:"p3" json:"p3"`
 }
 
 // DefaultFallback waits 30 s with what wakes people, 2 min with what they should see soon, and 10 min with the rest.
@@ -37,11 +37,11 @@ func (o FallbackOrder) At(g Grade) []string {
 func (f Fallback) Validate(channels []string) error {
 	for _, g := range Grades() {
 		if f.After.At(g) < 0 {
-			return fmt.Errorf("fallback.after.%s: %q: want a duration, or 0 for never", g, Duration(f.After.At(g)))
+			return fmt.Errorf("fallback.after.%s: %q: want a duration, or 0 for never", strings.ToLower(g.String()), Duration(f.After.At(g)))
 		}
 		for i, c := range f.Order.At(g) {
 			if !slices.Contains(channels, c) {
-				return fmt.Errorf("fallback.order.%s[%d]: unknown channel %q: want one of %s", g, i, c, strings.Join(channels, ", "))
+				return fmt.Errorf("fallback.order.%s[%d]: unknown channel %q: want one of %s", strings.ToLower(g.String()), i, c, strings.Join(channels, ", "))
 			}
 		}
 	}

@@ -98,7 +98,8 @@ func DefaultNoise() Noise {
 		// Nagios' numbers for services; a sample a minute sees what people would call flapping.
 		Flap:    Flap{Enabled: true, Step: seconds(60), Start: 20, Stop: 5},
 		Similar: Similar{Enabled: true, Window: seconds(300), Bits: 3, Likeness: 0.8},
-		Correlate: Correlate{Enabled: true, Window: seconds(300), Hops: 1,
+		Correlate: Correlate{
+			Enabled: true, Window: seconds(300), Hops: 1,
 			HostLabels:    []string{"host", "hostname", "node", "instance"},
 			ServiceLabels: []string{"service", "service_name", "app", "job"},
 			DeployLabels:  []string{"deploy", "deployment_id", "release_id"},

@@ -127,8 +127,14 @@ func (p parcel) apply(ctx context.Context, t tx) error {
 		t    table
 		rows [][]any
 	}{
-		{deliveryTable, p.delivery}, {bodyTable, p.body}, {eventTable, p.events}, {actionTable, p.actions}, {observeTable, p.observed},
-		{tallyTable, p.tallies}, {splitTable, p.splits}, {muteTable, p.mutes},
+		{deliveryTable, p.delivery},
+		{bodyTable, p.body},
+		{eventTable, p.events},
+		{actionTable, p.actions},
+		{observeTable, p.observed},
+		{tallyTable, p.tallies},
+		{splitTable, p.splits},
+		{muteTable, p.mutes},
 	} {
 		if _, err := v.t.insert(ctx, t, v.rows); err != nil {
 			return fmt.Errorf("writing %s: %w", v.t.name, err)
