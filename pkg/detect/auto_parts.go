@@ -211,21 +211,32 @@ type weighted struct {
 	middle, per float64
 }
 
-// of returns what the part says at raw score x: nothing up to its median, then in proportion up to its usual size, and with the logarithm beyond, so that one part does not
-// outvote all others.
+const (
+	// credible is how many usual sizes a part may count for in proportion, and beyondCredible what the logarithm beyond adds: one part that is a thousand times beyond its
+	// usual size is not a thousand votes, but still more than one that is a hundred times.
+	credible, beyondCredible = 4, 0.3
+)
+
+// of returns what the part says at raw score x: nothing up to its median, in usual sizes above it.
 func (p weighted) of(x float64) float64 {
 	switch d := (x - p.middle) * p.per; {
-	case d > 1:
-		return 1 + math.Log(d)
+	case d > credible:
+		return credible + beyondCredible*math.Log(d/credible)
 	case d > 0:
 		return d
 	}
 	return 0
 }
 
-// add adds what the part says of each sample.
+// add adds the square of what the part says of each sample.
 func (p weighted) add(part, dst []float64) {
 	for i, x := range part {
-		dst[i] += p.of(x)
+		d := p.of(x)
+		dst[i] += d * d
 	}
+}
+
+// together returns the root mean square of what parts said, from the sum of its squares, in usual distances.
+func together(squares float64, parts int) float64 {
+	return usualPart * math.Sqrt(squares/float64(parts))
 }
