@@ -47,10 +47,12 @@ var may = map[string][]string{
 	"webhook/notify":          {"webhook/alert", "webhook/policy", "webhook/cases", "pkg/registry", "pkg/message"}, // policy: the arithmetic of quotas
 	"webhook/action":          {"webhook/cases", "webhook/policy", "webhook/notify"},
 	"webhook/auth":            {},
-	"webhook/api":             {"webhook/auth", "webhook/alert", "webhook/action", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
-	"webhook/config":          {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
-	"webhook/app":             {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/message"},
-	"webhook":                 {"webhook/*", "pkg/httpserver", "pkg/message"},
+	// The whole flow on virtual time: replay-alerts and simulate.
+	"webhook/replay": {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "webhook/action"},
+	"webhook/api":    {"webhook/auth", "webhook/alert", "webhook/action", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
+	"webhook/config": {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
+	"webhook/app":    {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/message"},
+	"webhook":        {"webhook/*", "pkg/httpserver", "pkg/message"},
 }
 
 // numeric is the core that computes: it reaches no network, no process, no log, not even through others.

@@ -72,6 +72,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	check := k.Command("check", "Check a configuration: one sentence per mistake, exit code 2 when there is one.")
 	check.Arg("config", "Configuration file.").Required().StringVar(&f.checked)
 
+	var sim simulation
+	simulated := k.Command("simulate", "Invent incidents, and compare the messages with those of Alertmanager alone (by alertname, 30s, 5m, 4h).")
+	simulated.Flag("seed", "Seed of the incidents.").Default("1").Uint64Var(&sim.seed)
+	simulated.Flag("seeds", "How many seeds, from that one on.").Default("1").Uint64Var(&sim.seeds)
+	simulated.Flag("config.file", "Configuration whose rules are used, instead of the defaults.").StringVar(&sim.file)
+	simulated.Flag("json", "One JSON object per seed.").BoolVar(&sim.json)
+
 	command, err := k.Parse(args)
 	switch {
 	case ended >= 0: // --help and --version have written what they say
@@ -79,6 +86,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "foreshock-webhook: %s; try --help\n", err)
 		return exitUsage
+	case command == simulated.FullCommand():
+		return simulate(ctx, sim, stdout, stderr)
 	case command == check.FullCommand():
 		return checkFile(f.checked, stdout, stderr)
 	}

@@ -139,7 +139,9 @@ func (a *App) wire() error {
 	counts := action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...)
 	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
 	handlers := later.Handlers()
-	handlers[cases.Review] = review{stage.Reviewer{Store: a.store, Rules: a.rules, Now: o.Now}}
+	counters := stage.NewMetrics(o.Registry)
+	parts := stage.Parts{Store: a.store, Rules: a.rules, Authority: authority{a}, Metrics: counters, Now: o.Now}
+	handlers[cases.Review] = action.Reviews{Review: parts.Reviewer().Review}
 	handlers[cases.DeadLetter] = deadLetter{a}
 	handlers[cases.AutoClose] = action.Close{Cases: a.store, Now: o.Now}
 	options := action.Options{
@@ -154,17 +156,8 @@ func (a *App) wire() error {
 	if a.executor, err = action.New(options); err != nil {
 		return err
 	}
-	counters := stage.NewMetrics(o.Registry)
 	a.intake = stage.NewIntake(stage.IntakeOptions{
-		Chain: stage.Chain{
-			stage.Normalise{},
-			stage.Dedup{Store: a.store, Authority: authority{a}, Metrics: counters},
-			stage.Grade{Rules: a.rules},
-			stage.Flap{Rules: a.rules},
-			stage.Regrade{Rules: a.rules},
-			stage.Mute{Rules: a.rules, Store: a.store},
-			stage.Plan{Rules: a.rules},
-		},
+		Chain: parts.Chain(),
 		Store: a.store, Committed: a.executor.Wake, Metrics: counters,
 	})
 	handler, err := api.New(api.Options{

@@ -9,7 +9,7 @@ const team = `
 people:
   ann: {name: Ann, channels: [ann], zone: Europe/Berlin}
   bob: {name: Bob, channels: [bob]}
-noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s, resolved: 0s}}
 routes: [{name: all, channels: [chat]}]
 sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
 `
@@ -158,7 +158,7 @@ func TestScriptSLA(t *testing.T) {
 	t.Parallel()
 	play(t, &script{config: `
 people: {ann: {channels: [ann]}}
-noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s, resolved: 0s}}
 routes: [{name: all, channels: [chat]}]
 escalation: {ladders: [{name: none}], acknowledge: {p0: 0s}}
 `}, `

@@ -51,12 +51,13 @@ func (a Alert) Counts() bool { return a.Firing() || a.Held }
 type CaseNoise struct {
 	// Origin is where the problem probably comes from, e.g. service="db".
 	Origin string `json:"origin,omitempty"`
-	// ToldAt is when people were last told of this opening, Told how many members
-	// it had then, Digests how often they were told that it grew. Zero: nobody was
-	// told yet.
-	ToldAt  time.Time `json:"toldAt,omitzero"`
-	Told    int       `json:"told,omitempty"`
-	Digests int       `json:"digests,omitempty"`
+	// ToldAt is when people were told anything last. CountedAt is when they were
+	// told what is in the case, Told how many members it had then, Digests how often
+	// they were told that it grew. Zero: nobody was told yet.
+	ToldAt    time.Time `json:"toldAt,omitzero"`
+	CountedAt time.Time `json:"countedAt,omitzero"`
+	Told      int       `json:"told,omitempty"`
+	Digests   int       `json:"digests,omitempty"`
 	// Heard is what people were told last.
 	Heard What `json:"heard,omitempty"`
 	// Untold is what people shall be told when the hold of the grade ends.
@@ -70,6 +71,9 @@ type CaseNoise struct {
 	MutedUntil time.Time `json:"mutedUntil,omitzero"`
 	// MutedChannels were left out of the last message, by a mute of them alone.
 	MutedChannels []string `json:"mutedChannels,omitempty"`
+	// FlappingSince is when people were told that alerts of the case flap; zero:
+	// none does.
+	FlappingSince time.Time `json:"flapping,omitzero"`
 	// Services counts the services of the members, as far as it is known.
 	Services int `json:"services,omitempty"`
 	// MergedInto is the case that this one became a part of.

@@ -31,6 +31,17 @@ type Hold struct {
 	P1 Duration `json:"p1" yaml:"p1"`
 	P2 Duration `json:"p2" yaml:"p2"`
 	P3 Duration `json:"p3" yaml:"p3"`
+	// Resolved is how long the end of a case of P1 to P3 waits to be told: what
+	// begins again before was never over for people.
+	Resolved Duration `json:"resolved" yaml:"resolved"`
+}
+
+// Over is the wait of the end of a case of a grade; P0 has none.
+func (h Hold) Over(g Grade) time.Duration {
+	if g == P0 {
+		return 0
+	}
+	return time.Duration(h.Resolved)
 }
 
 // For is the wait of a grade; P0 has none.
@@ -92,8 +103,8 @@ type Storm struct {
 // DefaultNoise are the defaults, each with its reason.
 func DefaultNoise() Noise {
 	return Noise{
-		// Half a minute is Alertmanager's own group_wait; nobody gets up for P2 or P3.
-		Hold:   Hold{P2: seconds(30), P3: seconds(60)},
+		// Half a minute is Alertmanager's own group_wait, five minutes its group_interval; nobody gets up for P2 or P3, nor because something is over.
+		Hold:   Hold{P1: seconds(30), P2: seconds(60), P3: seconds(120), Resolved: seconds(300)},
 		Digest: seconds(300),
 		// Nagios' numbers for services; a sample a minute sees what people would call flapping.
 		Flap:    Flap{Enabled: true, Step: seconds(60), Start: 20, Stop: 5},
@@ -101,10 +112,10 @@ func DefaultNoise() Noise {
 		Correlate: Correlate{
 			Enabled: true, Window: seconds(300), Hops: 1,
 			HostLabels:    []string{"host", "hostname", "node", "instance"},
-			ServiceLabels: []string{"service", "service_name", "app", "job"},
+			ServiceLabels: []string{"service", "service_name", "app"},
 			DeployLabels:  []string{"deploy", "deployment_id", "release_id"},
 		},
-		Storm:  Storm{Enabled: true, Window: seconds(60), Rate: 10, Total: 100, Labels: []string{"service", "job", "namespace"}},
+		Storm:  Storm{Enabled: true, Window: seconds(60), Rate: 10, Total: 30, Labels: []string{"service", "job", "namespace"}},
 		Review: seconds(60),
 	}
 }
@@ -122,6 +133,7 @@ func (n Noise) Validate() error {
 		{"hold.p1", n.Hold.P1, 0, seconds(3600)},
 		{"hold.p2", n.Hold.P2, 0, seconds(3600)},
 		{"hold.p3", n.Hold.P3, 0, seconds(86400)},
+		{"hold.resolved", n.Hold.Resolved, 0, seconds(86400)},
 		{"digest", n.Digest, seconds(10), seconds(86400)},
 		{"flap.step", n.Flap.Step, seconds(1), seconds(3600)},
 		{"similar.window", n.Similar.Window, seconds(1), seconds(86400)},

@@ -64,7 +64,7 @@ func (d *draft) overNow(c cases.Case, v *Verdict) error {
 		d.event(c, cases.Event{Kind: cases.Noted, Actor: cases.System, Note: "it was over before anybody was told"}, v)
 		return nil
 	}
-	if hold := d.rules.Noise.Hold.For(c.Grade); hold > 0 && c.BelievedFiring() {
+	if hold := d.rules.Noise.Hold.Over(c.Grade); hold > 0 && c.BelievedFiring() {
 		d.later(c, cases.WhatResolved, d.ev.Now.Add(hold))
 		return nil
 	}
@@ -82,7 +82,7 @@ func (d *draft) later(c cases.Case, what cases.What, at time.Time) {
 // digestLater plans that people hear of what was merged into a case that they
 // know.
 func (d *draft) digestLater(c cases.Case) {
-	if c.ToldAt.IsZero() || c.CaseNoise.Told == 0 || c.Total <= c.CaseNoise.Told || c.Untold != "" {
+	if c.CountedAt.IsZero() || c.CaseNoise.Told == 0 || c.Total <= c.CaseNoise.Told || c.Untold != "" {
 		return
 	}
 	d.reviewAt(&c, d.digestAt(c))
@@ -91,7 +91,7 @@ func (d *draft) digestLater(c cases.Case) {
 
 // digestAt is when people are told next that a case grew.
 func (d *draft) digestAt(c cases.Case) time.Time {
-	return c.ToldAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 3))
+	return c.CountedAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 1))
 }
 
 // reviewAt plans a review of the case, unless an earlier one is planned.

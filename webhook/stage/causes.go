@@ -10,11 +10,13 @@ import (
 	"github.com/foreshock/foreshock/webhook/cases"
 )
 
-// maxCauses is how many causes a digest names: with fewer, something rare among
-// much of the same would go under.
-const maxCauses = 20
+// frequent and rare are how many causes a digest names of either end: with the
+// frequent ones alone, something rare among much of the same would go under.
+const (
+	frequent = 12
+	rare     = 8
+)
 
-// class is what makes alerts of one case differ for people.
 type class struct{ name, service string }
 
 func classOf(m cases.Alert, serviceLabels []string) class {
@@ -22,25 +24,28 @@ func classOf(m cases.Alert, serviceLabels []string) class {
 }
 
 // representatives picks the alerts that a message shows: those that fire first,
-// and of each class one before any class has two, so that nothing rare goes
-// under. more is how many were left off.
+// of each name one before any name has two, and then those of rare names, so that
+// nothing rare goes under. more is how many were left off.
 func representatives(members []cases.Alert, serviceLabels []string) (shown []alert.Alert, more int) {
 	type ranked struct {
-		m    cases.Alert
-		turn int
+		m          cases.Alert
+		name, turn int // how many of its name, and of its class, are before it
 	}
 	sorted := slices.Clone(members)
 	slices.SortStableFunc(sorted, func(a, b cases.Alert) int {
 		return cmp.Or(cmp.Compare(b2i(!a.Counts()), b2i(!b.Counts())), cmp.Compare(a.Grade, b.Grade), a.LastFired.Compare(b.LastFired), a.Identity.Compare(b.Identity))
 	})
-	turns := map[class]int{}
+	turns, names := map[class]int{}, map[string]int{}
 	all := make([]ranked, len(sorted))
 	for i, m := range sorted {
 		c := classOf(m, serviceLabels)
-		all[i] = ranked{m, turns[c]}
+		all[i] = ranked{m, names[c.name], turns[c]}
+		names[c.name]++
 		turns[c]++
 	}
-	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Compare(a.turn, b.turn) })
+	slices.SortStableFunc(all, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(b2i(a.name > 0), b2i(b.name > 0)), cmp.Compare(names[a.m.Last.Name()], names[b.m.Last.Name()]), cmp.Compare(a.turn, b.turn))
+	})
 	for _, r := range all {
 		if len(shown) == cases.MaxNoticeAlerts {
 			more++
@@ -72,11 +77,15 @@ func causes(members []cases.Alert, serviceLabels []string) string {
 	slices.SortFunc(all, func(a, b class) int {
 		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a.name, b.name), cmp.Compare(a.service, b.service))
 	})
-	parts := make([]string, 0, maxCauses+1)
+	var parts []string
+	left := 0
 	for i, c := range all {
-		if i == maxCauses {
-			parts = append(parts, fmt.Sprintf("and %d more", len(all)-i))
-			break
+		if i >= frequent && i < len(all)-rare {
+			left += n[c]
+			continue
+		}
+		if left > 0 {
+			parts, left = append(parts, fmt.Sprintf("others: %d", left)), 0
 		}
 		text := c.name
 		if c.service != "" {

@@ -36,6 +36,8 @@ type telling struct {
 	note   string
 	// channels hear it; nil: all of the case.
 	channels []string
+	// whole: it tells of the whole case, not only of these alerts.
+	whole bool
 }
 
 func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
@@ -105,7 +107,10 @@ func (d *draft) cancel(caseID, reason string, kinds ...cases.Kind) {
 // tell plans a message about the case as it is now.
 func (d *draft) tell(c cases.Case, t telling) {
 	c.UpdatedAt = d.at(c)
-	c.ToldAt, c.Heard, c.Untold, c.CaseNoise.Told = d.ev.Now, t.what, "", c.Total
+	c.ToldAt, c.Heard, c.Untold = d.ev.Now, t.what, ""
+	if t.whole || t.what == cases.WhatOpened || t.what == cases.WhatReopened {
+		c.CountedAt, c.CaseNoise.Told = d.ev.Now, c.Total
+	}
 	if t.what == cases.WhatOpened || t.what == cases.WhatReopened {
 		c.Digests = 0
 	}
@@ -130,7 +135,9 @@ func (d *draft) join(c cases.Case, what cases.What, v *Verdict) bool {
 		if t.what == cases.WhatResolved || t.channels != nil || (what != "" && what != cases.WhatGrew && what != t.what) {
 			return false
 		}
-		c.UpdatedAt, c.CaseNoise.Told = d.at(c), c.Total
+		if c.UpdatedAt = d.at(c); c.CountedAt.Equal(d.ev.Now) {
+			c.CaseNoise.Told = c.Total
+		}
 		d.put(c)
 		if t.of = d.cases[c.ID]; len(t.alerts) < cases.MaxNoticeAlerts {
 			t.alerts = append(t.alerts, v.Alert)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
@@ -41,10 +42,20 @@ type IntakeOptions struct {
 type Intake struct {
 	o     IntakeOptions
 	locks locks
+	// turn is taken by deliveries while many of them change the same case, so that
+	// they go one after the other instead of deciding in vain.
+	turn     chan struct{}
+	crowded  atomic.Int64 // until when, in nanoseconds since lifetime began
+	lifetime time.Time
 }
 
+// crowdedFor is how long deliveries take turns after one lost a race.
+const crowdedFor = time.Second
+
 // NewIntake makes an Intake.
-func NewIntake(o IntakeOptions) *Intake { return &Intake{o: o} }
+func NewIntake(o IntakeOptions) *Intake {
+	return &Intake{o: o, turn: make(chan struct{}, 1), lifetime: time.Now()}
+}
 
 // Deliver decides on a delivery and commits it. When it returns nil the
 // delivery is durable; any error means that it is not, and that the sender
@@ -70,7 +81,21 @@ func (in *Intake) Deliver(ctx context.Context, d alert.Delivery) (Receipt, error
 }
 
 func (in *Intake) decide(ctx context.Context, d alert.Delivery) (Event, error) {
+	mine := false
+	defer func() {
+		if mine {
+			<-in.turn
+		}
+	}()
 	for range maxTries {
+		if !mine && int64(time.Since(in.lifetime)) < in.crowded.Load() {
+			select {
+			case in.turn <- struct{}{}:
+				mine = true
+			case <-ctx.Done():
+				return Event{}, ctx.Err()
+			}
+		}
 		ev, err := in.o.Chain.Exec(ctx, Event{Delivery: d, Now: d.Received})
 		if err != nil {
 			return ev, err
@@ -79,6 +104,7 @@ func (in *Intake) decide(ctx context.Context, d alert.Delivery) (Event, error) {
 		if err == nil || !errors.Is(err, cases.ErrConflict) {
 			return ev, err
 		}
+		in.crowded.Store(int64(time.Since(in.lifetime) + crowdedFor))
 		in.o.Metrics.conflict()
 	}
 	return Event{}, fmt.Errorf("after %d tries: %w", maxTries, cases.ErrConflict)

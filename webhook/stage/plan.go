@@ -91,8 +91,12 @@ func (d *draft) fired(v *Verdict) error {
 	default:
 		c, what, told = d.include(c, v)
 	}
+	merged := d.merged(c, v, found)
+	if !merged {
+		v.Noise, v.Why = v.unmerged()
+	}
 	if before != c.ID {
-		c = d.enter(c, v, before)
+		c = d.enter(c, v, merged)
 	}
 	if !counted || before != c.ID {
 		c.Firing++
@@ -125,23 +129,36 @@ func (d *draft) counted(v *Verdict) bool {
 	return ok && k.Counts()
 }
 
+// merged reports whether the alert becomes a part of a case by what a stage found
+// out. It may turn out otherwise: its own case is preferred.
+func (d *draft) merged(c cases.Case, v *Verdict, found bool) bool {
+	if v.Join == nil || v.Known.CaseID == c.ID {
+		return false
+	}
+	if !found {
+		return v.Join.Key != "" // the first one of a storm makes its case
+	}
+	target, ok := d.joined(v)
+	return ok && target.ID == c.ID
+}
+
 // enter makes an alert a member, and takes it out of the case that it was in.
-func (d *draft) enter(c cases.Case, v *Verdict, before string) cases.Case {
+func (d *draft) enter(c cases.Case, v *Verdict, merged bool) cases.Case {
+	before := v.Known.CaseID
 	c.Total++
 	v.Known.Joined = cases.Membership{How: cases.HowOpened, At: d.ev.Now, From: before}
-	if j := v.Join; j != nil && (c.Total > 1 || j.Key != "") {
+	if merged {
+		j := v.Join
 		v.Known.Joined.How, v.Known.Joined.Evidence = string(j.How), j.Why
 		if j.With != nil {
 			v.Known.Joined.With = j.With.String()
 		}
-		if c.Origin == "" || j.Origin != "" {
+		if c.Origin == "" || j.How == ReasonDependency {
 			c.Origin = j.Origin
 		}
 		d.event(c, cases.Event{Kind: cases.Joined, From: before, Note: string(j.How) + ": " + j.Why}, v)
-	} else {
-		v.Noise, v.Why = v.unmerged()
 	}
-	if old, ok := d.cases[before]; ok && before != "" && before != c.ID {
+	if old, ok := d.cases[before]; ok && before != c.ID {
 		old.Total = max(0, old.Total-1)
 		d.event(old, cases.Event{Kind: cases.Left, To: c.ID}, v)
 		d.put(old)
@@ -195,8 +212,8 @@ func (d *draft) include(c cases.Case, v *Verdict) (cases.Case, cases.What, []str
 	if known {
 		return c, "", nil
 	}
-	if g, _ := d.base(v); g == policy.P0 {
-		return c, cases.WhatGrew, nil
+	if g, _ := d.base(v); g == policy.P0 && !(v.Noise == Merged && v.Why == ReasonSimilar) {
+		return c, cases.WhatGrew, nil // P0 is told at once, unless it says once more what was told
 	}
 	channels, routes := d.rules.Channels(c.Grade, v.Alert.Labels)
 	var added []string
@@ -252,15 +269,16 @@ func (d *draft) flap(c cases.Case, v *Verdict, what cases.What) (cases.Case, cas
 		d.event(c, cases.Event{Kind: cases.Flapping, Note: "it changes all the time: it is held firing until it settles"}, v)
 		d.reviewAt(&c, settles(v.Known.Spans, d.ev.Now, d.rules.Noise.Flap))
 		v.Noise, v.Why = Held, ReasonFlapping
-		return c, cases.WhatFlapping
+		if c.FlappingSince.IsZero() { // told once per case, whatever else of it flaps
+			c.FlappingSince = d.ev.Now
+			return c, cases.WhatFlapping
+		}
 	case FlapGoesOn:
 		d.reviewAt(&c, settles(v.Known.Spans, d.ev.Now, d.rules.Noise.Flap))
 		v.Noise, v.Why = Held, ReasonFlapping
 	case FlapSettles:
 		d.event(c, cases.Event{Kind: cases.Settled}, v)
-		if what == "" {
-			return c, cases.WhatSettled
-		}
+		d.reviewAt(&c, d.ev.Now) // which sees whether anything else of the case flaps
 	}
 	return c, what
 }
@@ -307,7 +325,7 @@ func (d *draft) missed(v *Verdict) error {
 		d.closeLater(c)
 	}
 	if before != c.ID {
-		c = d.enter(c, v, before)
+		c = d.enter(c, v, false)
 	}
 	d.event(c, cases.Event{Kind: cases.AlertEnded, Note: v.Note}, v)
 	v.Known.CaseID = c.ID
@@ -376,7 +394,7 @@ func (d *draft) assess(c cases.Case, v *Verdict) cases.Case {
 	c.Grade, c.GradeReason = d.base(v)
 	c.Base, c.BaseReason = c.Grade, c.GradeReason
 	c.Channels, c.Routes = d.rules.Channels(c.Grade, v.Alert.Labels)
-	c.CaseNoise.Told, c.Digests, c.MutedChannels = 0, 0, nil
+	c.CaseNoise.Told, c.Digests, c.MutedChannels, c.FlappingSince = 0, 0, nil, time.Time{}
 	return c
 }
 

@@ -36,12 +36,14 @@ type Reviewer struct {
 	Silences func(cluster string) policy.Mutes // as Mute.Silences
 	Graph    func() Graph                      // nil: no service graph
 	Restarts func(l alert.Labels) (int, bool)  // as Flap.Restarts
-	// Ask answers a query for a case of these labels; nil: nobody is there to be
-	// asked, which is unknown.
-	Ask   func(ctx context.Context, language string, q policy.Query, members []alert.Labels) policy.Answer
-	NewID func() string    // nil: ULIDs
-	Now   func() time.Time // nil: time.Now
+	Ask      Ask                               // nil: nobody is there to be asked, which is unknown
+	NewID    func() string                     // nil: ULIDs
+	Now      func() time.Time                  // nil: time.Now
 }
+
+// Ask answers a query ("promql" or "logql") for a case whose alerts have these
+// labels, within the query's time limit.
+type Ask func(ctx context.Context, language string, q policy.Query, members []alert.Labels) policy.Answer
 
 // review is one review while it goes on.
 type review struct {
@@ -167,8 +169,12 @@ func (v *review) settle() {
 		v.members[i], v.changed[m.Identity] = m, m
 		v.event(v.c, cases.Event{Kind: cases.Settled, Alert: m.Identity.String()}, nil)
 	}
+	told := !v.c.FlappingSince.IsZero()
+	if flapping == 0 {
+		v.c.FlappingSince = time.Time{}
+	}
 	switch {
-	case settled == 0:
+	case settled == 0 && (flapping > 0 || !told):
 	case v.c.Firing == 0:
 		v.c.ResolvedAt = v.ev.Now
 		if err := v.move(&v.c, cases.Resolve, nil); err == nil { // the case is open: the table has it
@@ -176,7 +182,7 @@ func (v *review) settle() {
 			v.closeLater(v.c)
 			v.what, v.note = cases.WhatResolved, "it flapped, and has settled"
 		}
-	case flapping == 0:
+	case flapping == 0 && told:
 		v.what = cases.WhatSettled
 	}
 }
@@ -289,16 +295,34 @@ func (v *review) say() {
 	case len(v.c.MutedChannels) > 0:
 		v.catchUp()
 	}
-	grown := !v.c.ToldAt.IsZero() && v.c.CaseNoise.Told > 0 && v.c.Total > v.c.CaseNoise.Told
-	if grown && !v.ev.Now.Before(v.digestAt(v.c)) {
+	if v.c.CountedAt.IsZero() || v.c.CaseNoise.Told == 0 || v.c.Total <= v.c.CaseNoise.Told {
+		return
+	}
+	at := v.digestAt(v.c)
+	switch {
+	case v.ev.Now.Before(at):
+		v.wants(at)
+	case v.news():
 		v.c.Digests++
 		v.note = causes(v.since(), v.rules.Noise.Correlate.ServiceLabels)
 		v.speak(cases.WhatDigest, nil)
-		grown = false
 	}
-	if grown {
-		v.wants(v.digestAt(v.c))
+}
+
+// news reports whether what joined the case since the last message is worth one:
+// something of another kind, or twice as much.
+func (v *review) news() bool {
+	if v.c.Total >= 2*v.c.CaseNoise.Told {
+		return true
 	}
+	services := v.rules.Noise.Correlate.ServiceLabels
+	known := map[class]bool{}
+	for _, m := range v.members {
+		if !m.Joined.At.After(v.c.CountedAt) {
+			known[classOf(m, services)] = true
+		}
+	}
+	return slices.ContainsFunc(v.since(), func(m cases.Alert) bool { return !known[classOf(m, services)] })
 }
 
 // over tells the end of a case, unless nobody was told of its begin.
@@ -327,13 +351,14 @@ func (v *review) speak(what cases.What, channels []string) {
 	if n := v.c.Total - len(v.members); n > 0 && what != cases.WhatDigest {
 		more += n
 	}
-	v.tell(v.c, telling{what: what, alerts: shown, more: more, note: v.note, channels: channels})
+	v.tell(v.c, telling{what: what, alerts: shown, more: more, note: v.note, channels: channels, whole: channels == nil})
 	next := v.c.NextReview
 	v.c = v.cases[v.c.ID]
 	v.c.NextReview = next
 }
 
-// since lists the members that joined after the last message.
+// since lists the members that joined after people were told last what is in the
+// case.
 func (v *review) since() []cases.Alert {
-	return slices.DeleteFunc(slices.Clone(v.members), func(m cases.Alert) bool { return !m.Joined.At.After(v.c.ToldAt) })
+	return slices.DeleteFunc(slices.Clone(v.members), func(m cases.Alert) bool { return !m.Joined.At.After(v.c.CountedAt) })
 }

@@ -35,13 +35,13 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-		w, err := openWriter(ctx, path)
+		w, err := openWriter(ctx, path, o)
 		if err != nil {
 			return nil, errors.Join(err, unlock())
 		}
 		db.writer, db.closers = w, []func() error{w.close, unlock}
 	}
-	reads, err := sql.Open("sqlite", dsn(path, o.ReadOnly))
+	reads, err := sql.Open("sqlite", dsn(path, o))
 	if err != nil {
 		return fail(err)
 	}
@@ -58,9 +58,13 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 // dsn names the file and its settings: write-ahead log, a commit is on disk
 // before it returns, a lock is waited for, and what a savepoint needs stays in
 // memory.
-func dsn(path string, readOnly bool) string {
-	q := url.Values{"_pragma": {"busy_timeout(5000)", "synchronous(FULL)", "cache_size(-32000)", "temp_store(MEMORY)"}}
-	if readOnly {
+func dsn(path string, o Options) string {
+	sync := "synchronous(FULL)"
+	if o.Scratch {
+		sync = "synchronous(OFF)"
+	}
+	q := url.Values{"_pragma": {"busy_timeout(5000)", sync, "cache_size(-32000)", "temp_store(MEMORY)"}}
+	if o.ReadOnly {
 		q.Set("mode", "ro")
 	} else {
 		q.Add("_pragma", "journal_mode(WAL)")
@@ -92,8 +96,8 @@ type job struct {
 // one waits for it.
 const maxBatch = 128
 
-func openWriter(ctx context.Context, path string) (*sqliteWriter, error) {
-	pool, err := sql.Open("sqlite", dsn(path, false))
+func openWriter(ctx context.Context, path string, o Options) (*sqliteWriter, error) {
+	pool, err := sql.Open("sqlite", dsn(path, o))
 	if err != nil {
 		return nil, err
 	}

@@ -155,4 +155,7 @@ type Options struct {
 	// ReadOnly opens an existing SQLite file beside the process that owns it;
 	// every write is an error. Ignored by PostgreSQL.
 	ReadOnly bool
+	// Scratch gives durability up for speed: for replays on a file that is thrown
+	// away. Ignored by PostgreSQL.
+	Scratch bool
 }
