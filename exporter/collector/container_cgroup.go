@@ -1,8 +1,6 @@
 package collector
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -126,9 +124,4 @@ func (w *cgroupWalk) walk(root, at string, depth int) error {
 func leafFolder(dir string) bool {
 	var s syscall.Stat_t
 	return syscall.Lstat(dir, &s) == nil && s.Nlink == 2
-}
-
-// isGone reports whether a group, or one of its files, is not there, or not any more: its files answer ENODEV when it was removed while they were open.
-func isGone(err error) bool {
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV)
 }

@@ -14,14 +14,14 @@ func containerCounter(name, help string, more ...string) *Family {
 
 // Values of a container that have one number each.
 const (
-	ctrCpuUsage = iota
-	ctrCpuUser
-	ctrCpuSystem
-	ctrCfsPeriods
-	ctrCfsThrottledPeriods
-	ctrCfsThrottled
-	ctrCfsBurstPeriods
-	ctrCfsBurst
+	ctrCPUUsage = iota
+	ctrCPUUser
+	ctrCPUSystem
+	ctrCFSPeriods
+	ctrCFSThrottledPeriods
+	ctrCFSThrottled
+	ctrCFSBurstPeriods
+	ctrCFSBurst
 	ctrMemoryUsage
 	ctrMemoryWorkingSet
 	ctrMemoryRSS
@@ -45,13 +45,13 @@ const (
 	ctrMemoryReclaimed
 	ctrMemoryRefaultsFile
 	ctrMemoryRefaultsAnon
-	ctrOomKills
-	ctrCpuWaiting
-	ctrCpuStalled
+	ctrOOMKills
+	ctrCPUWaiting
+	ctrCPUStalled
 	ctrMemoryWaiting
 	ctrMemoryStalled
-	ctrIoWaiting
-	ctrIoStalled
+	ctrIOWaiting
+	ctrIOStalled
 	ctrProcesses
 	ctrThreads
 	ctrThreadsMax
@@ -74,14 +74,14 @@ var memoryFailed = containerCounter("memory_failures_total", "Cumulative count o
 
 // containerValues are by the constants above. Names, labels and help texts are cAdvisor's.
 var containerValues = [containerValueCount]containerValue{
-	ctrCpuUsage:            {containerCounter("cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", "cpu"), []string{"total"}},
-	ctrCpuUser:             {containerCounter("cpu_user_seconds_total", "Cumulative user cpu time consumed in seconds."), nil},
-	ctrCpuSystem:           {containerCounter("cpu_system_seconds_total", "Cumulative system cpu time consumed in seconds."), nil},
-	ctrCfsPeriods:          {containerCounter("cpu_cfs_periods_total", "Number of elapsed enforcement period intervals."), nil},
-	ctrCfsThrottledPeriods: {containerCounter("cpu_cfs_throttled_periods_total", "Number of throttled period intervals."), nil},
-	ctrCfsThrottled:        {containerCounter("cpu_cfs_throttled_seconds_total", "Total time duration the container has been throttled."), nil},
-	ctrCfsBurstPeriods:     {containerCounter("cpu_cfs_burst_periods_total", "Number of periods when burst occurs."), nil},
-	ctrCfsBurst:            {containerCounter("cpu_cfs_burst_seconds_total", "Total time duration the container has been bursted."), nil},
+	ctrCPUUsage:            {containerCounter("cpu_usage_seconds_total", "Cumulative cpu time consumed in seconds.", "cpu"), []string{"total"}},
+	ctrCPUUser:             {containerCounter("cpu_user_seconds_total", "Cumulative user cpu time consumed in seconds."), nil},
+	ctrCPUSystem:           {containerCounter("cpu_system_seconds_total", "Cumulative system cpu time consumed in seconds."), nil},
+	ctrCFSPeriods:          {containerCounter("cpu_cfs_periods_total", "Number of elapsed enforcement period intervals."), nil},
+	ctrCFSThrottledPeriods: {containerCounter("cpu_cfs_throttled_periods_total", "Number of throttled period intervals."), nil},
+	ctrCFSThrottled:        {containerCounter("cpu_cfs_throttled_seconds_total", "Total time duration the container has been throttled."), nil},
+	ctrCFSBurstPeriods:     {containerCounter("cpu_cfs_burst_periods_total", "Number of periods when burst occurs."), nil},
+	ctrCFSBurst:            {containerCounter("cpu_cfs_burst_seconds_total", "Total time duration the container has been bursted."), nil},
 	ctrMemoryUsage: {
 		containerGauge("memory_usage_bytes", "Current memory usage in bytes, including all memory regardless of when it was accessed"), nil,
 	},
@@ -115,11 +115,11 @@ var containerValues = [containerValueCount]containerValue{
 	ctrMemoryRefaultsAnon: {
 		containerCounter("memory_workingset_refault_anon_total", "Cumulative number of refaults of previously evicted anonymous pages."), nil,
 	},
-	ctrOomKills: {containerCounter("oom_events_total", "Count of out of memory events observed for the container"), nil},
-	ctrCpuWaiting: {
+	ctrOOMKills: {containerCounter("oom_events_total", "Count of out of memory events observed for the container"), nil},
+	ctrCPUWaiting: {
 		containerCounter("pressure_cpu_waiting_seconds_total", "Total time duration tasks in the container have waited due to CPU congestion."), nil,
 	},
-	ctrCpuStalled: {
+	ctrCPUStalled: {
 		containerCounter("pressure_cpu_stalled_seconds_total", "Total time duration no tasks in the container could make progress due to CPU congestion."), nil,
 	},
 	ctrMemoryWaiting: {
@@ -128,10 +128,10 @@ var containerValues = [containerValueCount]containerValue{
 	ctrMemoryStalled: {
 		containerCounter("pressure_memory_stalled_seconds_total", "Total time duration no tasks in the container could make progress due to memory congestion."), nil,
 	},
-	ctrIoWaiting: {
+	ctrIOWaiting: {
 		containerCounter("pressure_io_waiting_seconds_total", "Total time duration tasks in the container have waited due to IO congestion."), nil,
 	},
-	ctrIoStalled: {
+	ctrIOStalled: {
 		containerCounter("pressure_io_stalled_seconds_total", "Total time duration no tasks in the container could make progress due to IO congestion."), nil,
 	},
 	ctrProcesses:             {containerGauge("processes", "Number of processes running inside the container."), nil},

@@ -166,7 +166,7 @@ func FuzzContainerParsers(f *testing.F) {
 	f.Add([]byte(`/machine.slice/machine-a\x2d\x`))
 	f.Add([]byte("shop_prod_app-" + strings.Repeat("a", 64) + ".log"))
 	f.Add(inner(nil, 1, inner(varint(text(nil, 1, "id"), 6, 1), 3, varint(text(nil, 1, "n"), 2, 1<<63))))
-	f.Fuzz(func(_ *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte) {
 		parseIOStat(b)
 		eachBlkio(b, func(deviceIO, string, uint64) {})
 		eachCgroupPair(b, func(string, float64) {})
@@ -174,7 +174,9 @@ func FuzzContainerParsers(f *testing.F) {
 		identify(string(b))
 		parseLogName(string(b))
 		parsePodFolder(string(b))
-		healthOf(string(b))
+		if h := healthOf(string(b)); len(h) > len("unhealthy") {
+			t.Errorf("health %q", h)
+		}
 		_, _ = parseContainers(b)
 		_, _ = parseSandboxes(b)
 	})

@@ -47,7 +47,7 @@ type cgroupReader struct {
 // read returns what the kernel tells of a group, nil when the group is gone.
 func (r *cgroupReader) read(g cgroup) *containerStats {
 	s := newContainerStats()
-	main := ""
+	var main string
 	if r.trees.isV2() {
 		main = filepath.Join(r.trees.unified, g.path)
 		r.readV2(main, s)
@@ -73,21 +73,21 @@ func (r *cgroupReader) readV2(dir string, s *containerStats) {
 	r.pairs(dir, "cpu.stat", func(key string, n float64) {
 		switch key {
 		case "usage_usec":
-			v[ctrCpuUsage] = n / 1e6
+			v[ctrCPUUsage] = n / 1e6
 		case "user_usec":
-			v[ctrCpuUser] = n / 1e6
+			v[ctrCPUUser] = n / 1e6
 		case "system_usec":
-			v[ctrCpuSystem] = n / 1e6
+			v[ctrCPUSystem] = n / 1e6
 		case "nr_periods":
-			v[ctrCfsPeriods] = n
+			v[ctrCFSPeriods] = n
 		case "nr_throttled":
-			v[ctrCfsThrottledPeriods] = n
+			v[ctrCFSThrottledPeriods] = n
 		case "throttled_usec":
-			v[ctrCfsThrottled] = n / 1e6
+			v[ctrCFSThrottled] = n / 1e6
 		case "nr_bursts":
-			v[ctrCfsBurstPeriods] = n
+			v[ctrCFSBurstPeriods] = n
 		case "burst_usec":
-			v[ctrCfsBurst] = n / 1e6
+			v[ctrCFSBurst] = n / 1e6
 		}
 	})
 	v[ctrMemoryUsage] = r.number(dir, "memory.current")
@@ -106,7 +106,7 @@ func (r *cgroupReader) readV2(dir string, s *containerStats) {
 		case "max":
 			v[ctrMemoryMaxEvents], v[ctrMemoryFailures] = n, n
 		case "oom_kill":
-			v[ctrOomKills] = n
+			v[ctrOOMKills] = n
 		}
 	})
 	v[ctrMemoryWorkingSet] = workingSet(v[ctrMemoryUsage], v[ctrMemoryInactiveFile])
@@ -142,7 +142,7 @@ func setQuota(v *[containerValueCount]float64, quota, period []byte) {
 		v[ctrSpecCPUQuota] = float64(q)
 		return
 	}
-	for _, i := range []int{ctrCfsPeriods, ctrCfsThrottledPeriods, ctrCfsThrottled, ctrCfsBurstPeriods, ctrCfsBurst} {
+	for _, i := range []int{ctrCFSPeriods, ctrCFSThrottledPeriods, ctrCFSThrottled, ctrCFSBurstPeriods, ctrCFSBurst} {
 		v[i] = math.NaN()
 	}
 }
@@ -207,7 +207,7 @@ func (r *cgroupReader) readPressure(dir string, s *containerStats) {
 	for _, p := range []struct {
 		file       string
 		some, full int
-	}{{"cpu.pressure", ctrCpuWaiting, ctrCpuStalled}, {"memory.pressure", ctrMemoryWaiting, ctrMemoryStalled}, {"io.pressure", ctrIoWaiting, ctrIoStalled}} {
+	}{{"cpu.pressure", ctrCPUWaiting, ctrCPUStalled}, {"memory.pressure", ctrMemoryWaiting, ctrMemoryStalled}, {"io.pressure", ctrIOWaiting, ctrIOStalled}} {
 		b, err := r.file.read(filepath.Join(dir, p.file))
 		if err != nil {
 			continue // before Linux 4.20, or switched off

@@ -22,13 +22,13 @@ func (r *cgroupReader) readV1(at string, s *containerStats) (main string) {
 		}
 	}
 	if dir := dirs["cpuacct"]; dir != "" {
-		s.values[ctrCpuUsage] = r.number(dir, "cpuacct.usage") / 1e9
+		s.values[ctrCPUUsage] = r.number(dir, "cpuacct.usage") / 1e9
 		r.pairs(dir, "cpuacct.stat", func(key string, n float64) {
 			switch key {
 			case "user":
-				s.values[ctrCpuUser] = n / userHertz
+				s.values[ctrCPUUser] = n / userHertz
 			case "system":
-				s.values[ctrCpuSystem] = n / userHertz
+				s.values[ctrCPUSystem] = n / userHertz
 			}
 		})
 	}
@@ -52,15 +52,15 @@ func (r *cgroupReader) cpuV1(dir string, v *[containerValueCount]float64) {
 	r.pairs(dir, "cpu.stat", func(key string, n float64) {
 		switch key {
 		case "nr_periods":
-			v[ctrCfsPeriods] = n
+			v[ctrCFSPeriods] = n
 		case "nr_throttled":
-			v[ctrCfsThrottledPeriods] = n
+			v[ctrCFSThrottledPeriods] = n
 		case "throttled_time":
-			v[ctrCfsThrottled] = n / 1e9
+			v[ctrCFSThrottled] = n / 1e9
 		case "nr_bursts":
-			v[ctrCfsBurstPeriods] = n
+			v[ctrCFSBurstPeriods] = n
 		case "burst_time":
-			v[ctrCfsBurst] = n / 1e9
+			v[ctrCFSBurst] = n / 1e9
 		}
 	})
 	v[ctrSpecCPUShares] = r.number(dir, "cpu.shares")
@@ -90,7 +90,7 @@ func (r *cgroupReader) memoryV1(dir string, v *[containerValueCount]float64) {
 	v[ctrMemoryWorkingSet] = workingSet(v[ctrMemoryUsage], v[ctrMemoryInactiveFile])
 	r.pairs(dir, "memory.oom_control", func(key string, n float64) { // since Linux 4.13
 		if key == "oom_kill" {
-			v[ctrOomKills] = n
+			v[ctrOOMKills] = n
 		}
 	})
 	v[ctrSpecMemory] = r.limit(dir, "memory.limit_in_bytes")

@@ -28,7 +28,7 @@ import (
 
 // tree is a host of testdata/container: a comment, then files after lines "-- path --", as in txtar. docker.json and inspect/<id>.json are what Docker
 // answers, cri.json what the Container Runtime Interface does; the others are files.
-func tree(t *testing.T, name string) (*containers, map[string]string) {
+func tree(t testing.TB, name string) (*containers, map[string]string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata/container", name+".txtar"))
 	if err != nil {
@@ -48,7 +48,7 @@ func tree(t *testing.T, name string) (*containers, map[string]string) {
 }
 
 // hostOf makes a collector that sees these files.
-func hostOf(t *testing.T, files map[string]string) *containers {
+func hostOf(t testing.TB, files map[string]string) *containers {
 	t.Helper()
 	dir := t.TempDir()
 	for name, text := range files {
@@ -93,7 +93,7 @@ func hostOf(t *testing.T, files map[string]string) *containers {
 }
 
 // shortDir is a folder whose name is short enough for a socket in it.
-func shortDir(t *testing.T) string {
+func shortDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fs")
 	if err != nil {
@@ -103,7 +103,7 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-func listenUnix(t *testing.T, path string) net.Listener {
+func listenUnix(t testing.TB, path string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -115,7 +115,7 @@ func listenUnix(t *testing.T, path string) net.Listener {
 
 // serveDocker stands in for Docker's daemon, as its API is documented: GET /containers/json?all=1 and GET /containers/<id>/json. It returns how often
 // details were asked for.
-func serveDocker(t *testing.T, path string, files map[string]string) *atomic.Int32 {
+func serveDocker(t testing.TB, path string, files map[string]string) *atomic.Int32 {
 	t.Helper()
 	inspected := new(atomic.Int32)
 	mux := http.NewServeMux()
@@ -165,7 +165,7 @@ func varint(b []byte, n protowire.Number, x uint64) []byte {
 }
 
 // serveCRI stands in for containerd: gRPC's own server, which answers the two calls with messages as in k8s.io/cri-api's api.proto.
-func serveCRI(t *testing.T, path, answers string) {
+func serveCRI(t testing.TB, path, answers string) {
 	t.Helper()
 	var host struct {
 		Pods []struct {

@@ -204,6 +204,30 @@ var moreScenarios = map[string]scenario{
 		}
 	}},
 
+	// While the driver hangs in another call, errors are still counted: that is when they come.
+	"hanging read": {run: func(t *testing.T, s *stub) {
+		s.script(t, oneGPU()...)
+		r := s.reader()
+		r.Read()
+		s.script(t, oneGPU("hang 2")...)
+		done := make(chan Snapshot)
+		began := time.Now()
+		go func() { done <- r.Read() }()
+		s.appendEvent(t, 0, 119)
+		for r.xids.of("GPU-aaaa").Count[119] == 0 && time.Since(began) < time.Minute {
+			time.Sleep(5 * time.Millisecond)
+		}
+		select {
+		case <-done:
+			t.Error("the read was over before the error was counted")
+		default:
+		}
+		if got := <-done; only(t, got).XIDs.Last != 119 {
+			t.Errorf("%+v", got)
+		}
+		r.Close()
+	}},
+
 	// A wait for events that does not come back holds up neither reading nor Close, and the library is not taken away under it.
 	"hanging events": {run: func(t *testing.T, s *stub) {
 		s.script(t, oneGPU("0.temp 40", "wait_hang 600")...)
