@@ -73,4 +73,6 @@ type Queue interface {
 	Stuck(ctx context.Context, urgency policy.Grade, before time.Time, channels []string) ([]cases.Action, error)
 	Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error)
 	Commit(ctx context.Context, ch cases.Change) error
+	Clock(ctx context.Context) (now time.Time, shifts int64, err error)
+	Shift(ctx context.Context, by time.Duration, shifts int64) (moved, now int64, err error)
 }

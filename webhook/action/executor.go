@@ -14,6 +14,9 @@ type Executor struct {
 	slots chan struct{} // one token per attempt that may run
 	wg    sync.WaitGroup
 
+	epoch  int64 // how often what waits was moved after jumps of the clock, as known here; of Run alone
+	warned bool  // that the clock is wrong; of Run alone
+
 	mu      sync.Mutex
 	lines   map[string]*line              // by channel
 	running map[string]context.CancelFunc // attempts by action ID
@@ -53,10 +56,12 @@ func (x *Executor) Wake() {
 // returns nil.
 func (x *Executor) Run(ctx context.Context) error {
 	defer x.wg.Wait()
+	x.know(ctx)
 	x.sweep(ctx)
 	sweep := time.NewTicker(min(x.o.Sweep, x.o.Lease/3))
 	defer sweep.Stop()
 	for {
+		x.clock(ctx)
 		timer := time.NewTimer(x.dispatch(ctx))
 		select {
 		case <-ctx.Done():
@@ -65,6 +70,9 @@ func (x *Executor) Run(ctx context.Context) error {
 		case <-x.wake:
 		case <-timer.C:
 		case <-sweep.C:
+			if x.o.Clock.Jump() == 0 {
+				x.know(ctx)
+			}
 			x.sweep(ctx)
 		}
 		timer.Stop()

@@ -27,6 +27,7 @@ type Metrics struct {
 	steps    *prometheus.CounterVec
 	lapsed   *prometheus.CounterVec
 	due      *prometheus.CounterVec
+	jumps    prometheus.Counter
 	errors   prometheus.Counter
 
 	state, latency *prometheus.GaugeVec
@@ -57,6 +58,8 @@ func NewMetrics(reg prometheus.Registerer, channels ...string) *Metrics {
 	m.steps = prometheus.NewCounterVec(prometheus.CounterOpts(opts("escalations_total", "Steps of ladders that were carried out, by grade.")), []string{"grade"})
 	m.lapsed = prometheus.NewCounterVec(prometheus.CounterOpts(opts("acknowledgements_expired_total", "Acknowledgements that ran out, by grade.")), []string{"grade"})
 	m.due = prometheus.NewCounterVec(prometheus.CounterOpts(opts("sla_total", "Cases about whose time to be solved people were warned, and that breached it, by grade.")), []string{"grade", "what"})
+	m.jumps = prometheus.NewCounter(prometheus.CounterOpts(opts("clock_jumps_total", "Jumps of the wall clock; what waits is moved with them.")))
+	reg.MustRegister(m.jumps)
 	for _, g := range policy.Grades() {
 		m.steps.WithLabelValues(g.String())
 		m.lapsed.WithLabelValues(g.String())
@@ -113,6 +116,12 @@ func (m *Metrics) escalated(g policy.Grade) {
 func (m *Metrics) expired(g policy.Grade) {
 	if m != nil {
 		m.lapsed.WithLabelValues(g.String()).Inc()
+	}
+}
+
+func (m *Metrics) jumped() {
+	if m != nil {
+		m.jumps.Inc()
 	}
 }
 

@@ -35,7 +35,8 @@ type Options struct {
 	Poll       time.Duration // 2 s: looks for work of other processes at least so often
 	Sweep      time.Duration // 5 s: looks for lapsed leases so often
 
-	Now     func() time.Time // time.Now
+	Now     func() time.Time // Clock.Now
+	Clock   *Clock           // one made of Now
 	Rand    *rand.Rand       // source of jitter; seeded from the clock; used under a lock
 	Log     *slog.Logger     // nothing is logged
 	Metrics *Metrics         // nothing is counted
@@ -46,9 +47,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("action: Options need Queue, Senders and Retry")
 	}
 	o.Queue = patient{o.Queue}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.Clock == nil {
+		o.Clock = NewClock(o.Now, nil)
 	}
+	o.Now = o.Clock.Now
 	if o.Holder == "" {
 		o.Holder = ulid.Make().String()
 	}

@@ -80,3 +80,15 @@ func (p patient) Commit(ctx context.Context, ch cases.Change) error {
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.q.Commit(ctx, ch) })
 	return err
 }
+
+func (p patient) Clock(ctx context.Context) (now time.Time, shifts int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return p.q.Clock(ctx)
+}
+
+func (p patient) Shift(ctx context.Context, by time.Duration, shifts int64) (moved, now int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	return p.q.Shift(ctx, by, shifts)
+}

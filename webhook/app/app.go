@@ -69,6 +69,7 @@ type App struct {
 	server    *httpserver.Server
 	key       []byte // signs sessions
 	calendars *calendars
+	clock     *action.Clock
 	handler   http.Handler
 
 	stop context.CancelFunc // ends the executor and the sweeper
@@ -91,14 +92,16 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	clock := action.NewClock(o.Now, nil)
 	if o.Now == nil {
-		o.Now = time.Now
+		clock = action.NewClock(nil, elapsed)
 	}
+	o.Now = clock.Now
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 		o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
-	a := &App{o: o, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1), calendars: newCalendars(o.Registry)}
+	a := &App{o: o, clock: clock, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1), calendars: newCalendars(o.Registry)}
 	first, err := a.load()
 	if err != nil {
 		return nil, err
@@ -147,7 +150,7 @@ func (a *App) wire() error {
 	options := action.Options{
 		Queue: a.store, Senders: senders{a}, Retry: func() policy.Retry { return a.state.Load().file.Retry },
 		Fallback: func() policy.Fallback { return a.state.Load().file.Fallback }, Dead: a.dead,
-		Handlers: handlers, Now: o.Now, Log: o.Log, Metrics: counts,
+		Handlers: handlers, Clock: a.clock, Log: o.Log, Metrics: counts,
 	}
 	if o.Executor != nil {
 		o.Executor(&options)

@@ -220,3 +220,54 @@ at 1m  expect chat escalated nobody is on call in schedule ops; so the channels 
 at 2h  expect nothing
 `)
 }
+
+// The wall clock jumps by an hour, forth and back, while steps, an acknowledgement and a deadline wait: each comes when the time that it was to
+// wait has passed, within the bound that docs/escalation.md states.
+func TestScriptClockJumps(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]string{"forth": "1h", "back": "-1h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, &script{poll: 2 * time.Second, lag: 12 * time.Second, config: `
+people: {bob: {channels: [bob]}}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: l, steps: [{wait: 10m, targets: [channel:pager]}, {wait: 10m, targets: [channel:boss]}]}], acknowledge: {p0: 20m}}
+sla: {targets: {p0: 1h}}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 5m  jump `+jump+`
+at 6m  fire Late severity=critical
+at 6m  expect chat opened
+at 9m45s expect nothing
+at 10m5s expect pager escalated
+at 12m acknowledge Down {"by": "bob"}
+at 12m expect chat acknowledged
+at 12m expect pager acknowledged
+at 16m5s expect pager escalated
+at 17m crash
+at 20m jump `+jump+`
+at 25m acknowledge Late {"by": "bob", "for": "10h"}
+at 25m expect chat acknowledged
+at 25m expect pager acknowledged
+at 31m45s expect nothing
+at 32m5s expect chat expired
+at 32m5s expect bob expired
+at 32m5s expect pager expired
+at 42m5s expect boss escalated
+at 45m10s expect chat sla_warning
+at 45m10s expect pager sla_warning
+at 45m10s expect boss sla_warning
+at 51m5s expect chat sla_warning
+at 51m5s expect pager sla_warning
+at 60m10s expect chat sla_breached
+at 60m10s expect pager sla_breached
+at 60m10s expect boss sla_breached
+at 66m10s expect chat sla_breached
+at 66m10s expect pager sla_breached
+at 67m expect nothing
+`)
+		})
+	}
+}

@@ -91,13 +91,13 @@ func (f *Follow) Acknowledge(c *Case, by string, age time.Duration) {
 	}
 	if age > 0 {
 		c.AckExpiry = f.Now.Add(age)
-		f.later(*c, ExpireAck, fmt.Sprint(c.AckExpiry.UnixMicro()), c.AckExpiry, WhileOpen, nil)
+		f.later(*c, ExpireAck, fmt.Sprint(c.AckedAt.UnixMicro()), c.AckExpiry, WhileOpen, nil)
 	}
 }
 
 // ExpiryKey is the key of the action that ends the acknowledgement in force.
 func ExpiryKey(c Case) string {
-	return fmt.Sprintf("%s/%d/%s/%d", c.ID, c.Epoch, ExpireAck, c.AckExpiry.UnixMicro())
+	return fmt.Sprintf("%s/%d/%s/%d", c.ID, c.Epoch, ExpireAck, c.AckedAt.UnixMicro())
 }
 
 // Unacknowledge takes the acknowledgement away and goes on with the ladder where

@@ -82,6 +82,13 @@ type Store interface {
 	// Finish records an attempt: cases.ErrLost when the lease is another's by
 	// now, cases.ErrConflict when r.Change is stale.
 	Finish(ctx context.Context, r cases.Result) error
+	// Clock is the database's own time, zero when it has none that processes
+	// share, and how often Shift was done.
+	Clock(ctx context.Context) (now time.Time, shifts int64, err error)
+	// Shift moves all that waits by a jump of the clock, if Shift was done that
+	// often and not more, and returns how many actions moved, and how often it was
+	// done now.
+	Shift(ctx context.Context, by time.Duration, shifts int64) (moved, now int64, err error)
 	// Reap makes actions unknown whose lease ended before now, with a timeline
 	// event and a line in the ledger each, and returns them.
 	Reap(ctx context.Context, now time.Time) ([]cases.Action, error)
