@@ -70,6 +70,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	serve.Flag("web.listen-address", "Address to listen on, instead of web.listen of the configuration; repeatable.").StringsVar(&f.listen)
 	serve.Flag("web.config.file", "TLS and basic authentication (exporter toolkit format), instead of web.config_file.").StringVar(&f.web)
 	check := k.Command("check", "Check a configuration: one sentence per mistake, exit code 2 when there is one.")
+	var move migration
+	migrating := k.Command("migrate", "Copy the store of a configuration into an empty one of either kind; receivers must be stopped.")
+	migrating.Flag("config.file", "Configuration file: its store is copied.").Default("foreshock-webhook.yml").StringVar(&move.config)
+	migrating.Flag("to", "Where to: postgres://user:password@host:5432/database, or sqlite:///absolute/path.db.").StringVar(&move.to)
+	migrating.Flag("to-file", "File that holds it, so that no password is seen in the list of processes.").StringVar(&move.toFile)
 	check.Arg("config", "Configuration file.").Required().StringVar(&f.checked)
 
 	var sim simulation
@@ -90,6 +95,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return simulate(ctx, sim, stdout, stderr)
 	case command == check.FullCommand():
 		return checkFile(f.checked, stdout, stderr)
+	case command == migrating.FullCommand():
+		return migrate(ctx, move, stdout, stderr)
 	}
 	f.log.Writer = stderr
 	return start(ctx, f, promslog.New(&f.log), stderr)
