@@ -26,7 +26,8 @@ var may = map[string][]string{
 	"pkg/prom":     {"pkg/series"}, "pkg/prom/promtest": {"pkg/prom", "pkg/series"},
 	"pkg/httpserver": {},
 	"pkg/scorer":     {"pkg/series", "pkg/robust", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
-	"pkg/plugin":     {"pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
+	"pkg/casesapi":   {},
+	"pkg/plugin":     {"pkg/casesapi", "pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
 	"pkg":            {"pkg/plugin"},
 	"pkg/cmd/foreshock": {
 		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver", "pkg/logs",

@@ -80,8 +80,17 @@ func describe(lang string, zone string) Descriptors {
 		k.describe(lang, e.New())
 		d.Kinds = append(d.Kinds, k)
 	}
+	// What judges metrics comes first: that is what the data source is for.
+	slices.SortStableFunc(d.Kinds, func(a, b KindDescriptor) int { return rank(a) - rank(b) })
 	d.Detectors = describeAll(lang, "detector.", "param.", detect.Detectors)
 	return d
+}
+
+func rank(k KindDescriptor) int {
+	if k.Plain {
+		return 1
+	}
+	return 0
 }
 
 // describeAll describes the members of a registry of detectors; the prefixes are those of their texts in the catalogue.

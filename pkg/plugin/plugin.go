@@ -23,6 +23,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/backend/instancemgmt"
 	"github.com/grafana/grafana-plugin-sdk-go/backend/resource/httpadapter"
 
+	"github.com/foreshock/foreshock/pkg/casesapi"
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/series"
@@ -38,6 +39,7 @@ type Datasource struct {
 	settings Settings
 	source   Source
 	client   *prom.Client
+	cases    *casesapi.Client // nil: no webhook is named
 	fits     *detect.Fits
 	history  *history
 	now      func() time.Time
@@ -84,6 +86,17 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	d.client, err = prom.New(prom.Options{URL: settings.URL, HTTP: client, Method: d.settings.HTTPMethod, Limits: prom.Limits{MaxSeries: seriesAsked(d.settings.MaxSeries)}})
 	if err != nil {
 		return err
+	}
+	if d.settings.WebhookURL != "" {
+		// Its own connection: what Prometheus is asked with is nobody else's.
+		plain, err := httpclient.New(httpclient.Options{Timeouts: options.Timeouts, ProxyOptions: options.ProxyOptions})
+		if err != nil {
+			return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+		}
+		d.cases, err = casesapi.New(casesapi.Options{URL: d.settings.WebhookURL, Token: settings.DecryptedSecureJSONData["webhookToken"], HTTP: plain})
+		if err != nil {
+			return err
+		}
 	}
 	blocks := prom.NewBlocks(d.client, prom.BlocksOptions{MaxBytes: int64(d.settings.BlockCache) << 20, Settle: max(d.settings.Settle.Std(), sealed)})
 	d.source = cached{blocks: blocks, now: d.now}

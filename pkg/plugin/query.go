@@ -16,6 +16,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/foreshock/foreshock/pkg/casesapi"
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/evaluate"
 	"github.com/foreshock/foreshock/pkg/prom"
@@ -51,6 +52,8 @@ type Request struct {
 	Settings      Settings
 	Source        Source
 	Fits          *detect.Fits
+	// Cases asks the webhook; nil when the data source names none.
+	Cases *casesapi.Client
 	// History tells how far back the source's samples reach.
 	History func(context.Context) prom.History
 	// Clock measures durations for the statistics.
@@ -100,7 +103,7 @@ func (d *Datasource) answer(ctx context.Context, q backend.DataQuery) (resp back
 	}
 	frames, err := kind.Run(ctx, Request{
 		RefID: q.RefID, From: q.TimeRange.From.UnixMilli(), To: q.TimeRange.To.UnixMilli(), MaxDataPoints: q.MaxDataPoints,
-		Now: d.now(), Settings: d.settings, Source: d.source, Fits: d.fits, Clock: d.now,
+		Now: d.now(), Settings: d.settings, Source: d.source, Fits: d.fits, Cases: d.cases, Clock: d.now,
 		History: func(ctx context.Context) prom.History { return d.history.get(ctx, d.now()) },
 	})
 	if err != nil {
@@ -217,6 +220,10 @@ func blame(err error) (backend.Status, backend.ErrorSource) {
 	var p *prom.Error
 	if errors.As(err, &p) {
 		return promStatus(p.Kind), backend.ErrorSourceDownstream
+	}
+	var webhook *casesapi.Error
+	if errors.As(err, &webhook) {
+		return backend.StatusBadGateway, backend.ErrorSourceDownstream
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

@@ -51,8 +51,9 @@ func (d *Datasource) resources() http.Handler {
 	} {
 		mux.HandleFunc(path, d.serve(res))
 	}
+	mux.HandleFunc("/cases/{id}/{command}", d.serveCommand)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, http.StatusNotFound, failure(fmt.Sprintf("unknown resource %q: want descriptors, labels, labels/{name}/values or metrics", strings.TrimPrefix(r.URL.Path, "/"))))
+		answer(w, http.StatusNotFound, failure(fmt.Sprintf("unknown resource %q: want descriptors, labels, labels/{name}/values, metrics or cases/{id}/{command}", strings.TrimPrefix(r.URL.Path, "/"))))
 	})
 	return mux
 }

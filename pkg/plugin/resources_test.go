@@ -52,7 +52,7 @@ func TestResources(t *testing.T) {
 		{good, "GET", "labels?match[]=up", 400, `{"error":"unknown parameter \"match[]\": want one of start, end, limit, match"}`},
 		{good, "GET", "labels/file/values?match=up", 200, `["a"]`},
 		{good, "POST", "labels", 405, `{"error":"method POST is not allowed: want GET"}`},
-		{good, "GET", "secrets", 404, `{"error":"unknown resource \"secrets\": want descriptors, labels, labels/{name}/values or metrics"}`},
+		{good, "GET", "secrets", 404, `{"error":"unknown resource \"secrets\": want descriptors, labels, labels/{name}/values, metrics or cases/{id}/{command}"}`},
 		{good, "GET", "descriptors?lang=fr", 400, `{"error":"parameter \"lang\": got \"fr\", want one of en, zh-Hans"}`},
 		{gone, "GET", "labels", 502, `{"error":"cannot reach http://127.0.0.1:`},
 		{broken, "GET", "labels", 400, `{"error":"the data source has no URL: enter the address of Prometheus, such as http://prometheus:9090"}`},

@@ -20,6 +20,7 @@ type Settings struct {
 	HTTPMethod   string            `json:"httpMethod" enum:"POST,GET" help:"HTTP method of queries."`
 	TimeInterval registry.Duration `json:"timeInterval" min:"0.001" max:"86400" help:"Scrape interval of the source, for $__rate_interval."`
 	FitCache     int               `json:"fitCacheMiB" min:"1" max:"65536" help:"Memory for fitted models, in MiB."`
+	WebhookURL   string            `json:"webhookURL" help:"Address of the webhook, for queries of the kind cases."`
 	BlockCache   int               `json:"blockCacheMiB" min:"1" max:"65536" help:"Memory for samples of past days, in MiB."`
 }
 
