@@ -27,6 +27,13 @@ export interface ForeshockQuery extends DataQuery {
   output?: string;
   legend?: string;
   lang?: string;
+  /** Which cases of the webhook. */
+  state?: string;
+  grade?: string[];
+  search?: string;
+  cluster?: string;
+  every?: string;
+  limit?: number;
 }
 
 /** What the back end tells about one parameter; forms are drawn from it. Limits of durations are in seconds. */
@@ -101,6 +108,12 @@ export interface ForeshockOptions extends DataSourceJsonData {
   blockCacheMiB?: number;
   timeout?: number;
   enableSecureSocksProxy?: boolean;
+  webhookURL?: string;
+}
+
+/** Secrets of the data source: Grafana keeps them, and tells forms only whether they are set. */
+export interface ForeshockSecrets {
+  webhookToken?: string;
 }
 
 /** Query kind and detector of a query that names none. */
@@ -108,7 +121,7 @@ export const DEFAULT_KIND = 'detect';
 export const DEFAULT_DETECTOR = 'auto';
 
 /** Kinds that ask without an expression; the descriptors call them plain. */
-export const PLAIN_KINDS = ['logs'];
+export const PLAIN_KINDS = ['logs', 'cases'];
 
 export const OUTPUT_SERIES = 'series';
 export const OUTPUT_LATEST = 'latest';

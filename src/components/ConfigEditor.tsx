@@ -11,10 +11,11 @@ import {
 import { config } from '@grafana/runtime';
 import { SecureSocksProxySettings, useStyles2 } from '@grafana/ui';
 
-import type { ForeshockOptions } from '../types';
+import type { ForeshockOptions, ForeshockSecrets } from '../types';
 import { DetectionDefaults } from './DetectionDefaults';
+import { WebhookSettings } from './WebhookSettings';
 
-type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions>;
+type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions, ForeshockSecrets>;
 
 /** The settings of the data source: how Prometheus is reached, and what queries use when they do not say otherwise. */
 export function ConfigEditor({ options, onOptionsChange }: Props) {
@@ -40,6 +41,12 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
         description={t('config-editor.detection-help', 'Used by every query that does not say otherwise.')}
       >
         <DetectionDefaults options={options} onOptionsChange={onOptionsChange} />
+      </ConfigSection>
+      <ConfigSection
+        title={t('config-editor.webhook', 'Webhook')}
+        description={t('config-editor.webhook-help', 'For questions about cases, and for commands on them.')}
+      >
+        <WebhookSettings options={options} onOptionsChange={onOptionsChange} />
       </ConfigSection>
       <ConfigSection
         title={t('config-editor.advanced', 'More settings')}

@@ -3,12 +3,12 @@ import type { DataSourcePluginOptionsEditorProps, GrafanaTheme2 } from '@grafana
 import { t } from '@grafana/i18n';
 import { Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
 
-import type { ForeshockOptions, Param, ParamValue } from '../types';
+import type { ForeshockOptions, ForeshockSecrets, Param, ParamValue } from '../types';
 import { ParamField } from './ParamField';
 import { Pick } from './Pick';
 import { languages } from './TextFields';
 
-type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions>;
+type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions, ForeshockSecrets>;
 
 /** Settings of the data source that are described like parameters, with the same checks. */
 function params(): Param[] {
