@@ -55,14 +55,15 @@ type Store interface {
 type Options struct {
 	Intake     Intake
 	Store      Store
-	OnCall     OnCall                                    // schedules and the audit log; nil: there are no such addresses
-	Settings   func() Settings                           // read once per request, so that a reload takes effect
-	Health     func(channel string) action.ChannelHealth // nil: there is no such address
-	Committed  func()                                    // after a command that added actions: wake the executor; may be nil
-	Registerer prometheus.Registerer                     // for the metrics
-	Log        *slog.Logger                              // nil: nothing is logged
-	Now        func() time.Time                          // nil: time.Now
-	Open       []string                                  // beginnings of addresses that check for themselves who asks, such as /interactions/
+	OnCall     OnCall                                          // schedules and the audit log; nil: there are no such addresses
+	Settings   func() Settings                                 // read once per request, so that a reload takes effect
+	Health     func(channel string) action.ChannelHealth       // nil: there is no such address
+	Committed  func()                                          // after a command that added actions: wake the executor; may be nil
+	Registerer prometheus.Registerer                           // for the metrics
+	Log        *slog.Logger                                    // nil: nothing is logged
+	Now        func() time.Time                                // nil: time.Now
+	Reply      func(ctx context.Context, address, text string) // tells somebody in another service why it was not done; may be nil
+	Open       []string                                        // beginnings of addresses that check for themselves who asks, such as /interactions/
 }
 
 // Settings are what a reload may change.
@@ -76,9 +77,10 @@ type Settings struct {
 	Rules    policy.Rules
 	Auth     *auth.Guard // nil: everybody may everything
 	// ExternalURL is the address under which people reach the pages.
-	ExternalURL string
-	Explore     Explore
-	Channels    []string // names of those configured, sorted
+	ExternalURL  string
+	Explore      Explore
+	Channels     []string // names of those configured, sorted
+	Interactions Interactions
 }
 
 // Handler serves the API and the pages.
@@ -145,6 +147,7 @@ func New(o Options) (*Handler, error) {
 		mux.HandleFunc(pattern, handle)
 	}
 	h.onCallRoutes(mux)
+	h.interactionRoutes(mux)
 	// What changes anything is refused when a browser says that another site asked for it. Senders of alerts are no browsers.
 	h.mux = http.NewCrossOriginProtection().Handler(h.guarded(mux))
 	return h, nil

@@ -21,7 +21,7 @@ import (
 
 // Commands lists what people can do to a case, in the order of its life; those that move it nowhere come last.
 func Commands() []cases.Trigger {
-	return append(moves(), cases.Take, cases.Assign, cases.Comment)
+	return append(moves(), cases.Take, cases.Assign, cases.Comment, cases.Hush, cases.Praise, cases.Blame)
 }
 
 // moves are the commands that are transitions.
@@ -33,9 +33,9 @@ func moves() []cases.Trigger {
 func possible(s cases.State) []cases.Trigger {
 	return slices.DeleteFunc(Commands(), func(on cases.Trigger) bool {
 		switch on {
-		case cases.Comment:
+		case cases.Comment, cases.Praise, cases.Blame:
 			return false
-		case cases.Take, cases.Assign:
+		case cases.Take, cases.Assign, cases.Hush:
 			return s == cases.Closed
 		}
 		_, err := cases.NextState(s, on)
@@ -64,7 +64,10 @@ type order struct {
 	Via    string // by what way: cases.ViaPage, …
 	Note   string
 	To     string        // of assign: the new owner, "" for nobody
-	For    time.Duration // how long an acknowledgement holds; 0: as the rules say
+	For    time.Duration // how long an acknowledgement holds; 0: as the rules say. How long a mute holds; 0: an hour
+	Epoch  int           // of the case when this was offered; 0: whichever it is
+	First  bool          // only if nobody has acknowledged the case yet: other services tell us what we told them
+	Once   string        // name of the request, which counts once; "": every time
 	At     time.Time
 }
 
@@ -178,23 +181,38 @@ func (h *Handler) carryOut(ctx context.Context, o order) (cases.Case, error) {
 // decide is the change that a command makes: the transition, its line in the timeline, and what follows.
 func decide(story cases.Story, o order, rules policy.Rules) (cases.Change, cases.Case, error) {
 	c := story.Case
+	if o.Epoch != 0 && o.Epoch != c.Epoch {
+		return cases.Change{}, c, &badRequest{http.StatusConflict, fmt.Sprintf("this was about opening %d of the case, which is over; now is opening %d", o.Epoch, c.Epoch)}
+	}
+	if o.First && !c.AckedAt.IsZero() {
+		return cases.Change{}, c, &badRequest{http.StatusConflict, "it is acknowledged already"}
+	}
 	if !slices.Contains(possible(c.State), o.On) {
 		return cases.Change{}, c, &badRequest{http.StatusConflict, fmt.Sprintf("a case that is %s cannot %s: want one of %s", c.State, o.On, list(possible(c.State)))}
 	}
 	c.UpdatedAt = c.Next(o.At)
 	e := cases.Event{CaseID: c.ID, At: o.At, Actor: o.By, Origin: o.From, Via: o.Via, Note: o.Note}
 	f := &cases.Follow{Rules: rules, Now: o.At, NewID: func() string { return ulid.Make().String() }}
+	var mutes []cases.MuteOrder
 	switch o.On {
 	case cases.Comment:
 		e.Kind = cases.Noted
 	case cases.Take, cases.Assign:
 		assign(&c, &e, f, o, story.Alerts)
+	case cases.Hush:
+		mutes = []cases.MuteOrder{hush(&c, &e, f, o)}
+	case cases.Praise, cases.Blame:
+		rate(&c, &e, o, story.Events)
 	default:
 		if err := move(&c, &e, f, o, story.Alerts); err != nil {
 			return cases.Change{}, c, err
 		}
 	}
-	return cases.Change{Cases: []cases.Case{c}, Events: []cases.Event{e}, Actions: f.Actions, Cancel: f.Cancel}, c, nil
+	ch := cases.Change{Cases: []cases.Case{c}, Events: []cases.Event{e}, Actions: f.Actions, Cancel: f.Cancel, Mutes: mutes}
+	if o.Once != "" {
+		ch.Once = []string{o.Once}
+	}
+	return ch, c, nil
 }
 
 // assign gives the case to somebody, and tells them when they can be told.

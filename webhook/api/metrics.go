@@ -31,6 +31,7 @@ type metrics struct {
 	leftOff      prometheus.Counter
 	commands     *prometheus.CounterVec
 	unauthorised prometheus.Counter
+	interactions *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -58,6 +59,14 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "foreshock_webhook_unauthorized_total", Help: "Requests without credentials, or with wrong ones, that were refused.",
 		}),
 	}
+	m.interactions = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "foreshock_webhook_interactions_total", Help: "What people did to cases from other services, by service and what became of it.",
+	}, []string{"service", "result"})
+	for _, s := range []string{"slack", "pagerduty", "link"} {
+		for _, r := range []string{"done", "repeated", "too_late", "failed", "refused"} {
+			m.interactions.WithLabelValues(s, r)
+		}
+	}
 	for _, r := range refusals() {
 		m.refusedTotal.WithLabelValues(r)
 	}
@@ -67,7 +76,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	for _, c := range Commands() {
 		m.commands.WithLabelValues(string(c))
 	}
-	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.leftOff, m.commands, m.unauthorised} {
+	for _, c := range []prometheus.Collector{m.refusedTotal, m.takenTotal, m.bytes, m.cut, m.leftOff, m.commands, m.unauthorised, m.interactions} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the metrics of the API: %w", err)
 		}

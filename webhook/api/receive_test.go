@@ -38,6 +38,7 @@ type memory struct {
 	stories    map[string]cases.Story
 	commits    []cases.Change
 	statistics cases.Statistics
+	once       map[string]bool
 	asked      []cases.LedgerQuery
 	ledger     []cases.LedgerLine
 	conflicts  int    // of the next commits
@@ -113,7 +114,21 @@ func (m *memory) Commit(_ context.Context, ch cases.Change) error {
 	if m.err != nil {
 		return m.err
 	}
+	for _, name := range ch.Once {
+		if m.once[name] {
+			return cases.ErrRepeated
+		}
+		if m.once == nil {
+			m.once = map[string]bool{}
+		}
+		m.once[name] = true
+	}
 	m.commits = append(m.commits, ch)
+	for _, e := range ch.Events {
+		s := m.stories[e.CaseID]
+		s.Events = append(s.Events, e)
+		m.stories[e.CaseID] = s
+	}
 	for _, c := range ch.Cases {
 		s := m.stories[c.ID]
 		s.Case = c

@@ -164,7 +164,7 @@ func (a *App) wire() error {
 		Store: a.store, Committed: a.executor.Wake, Metrics: counters,
 	})
 	handler, err := api.New(api.Options{
-		Intake: a.intake, Health: a.executor.Health, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
+		Open: api.OpenPaths(), Reply: a.replySlack, Intake: a.intake, Health: a.executor.Health, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
 		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now,
 	})
 	if err != nil {
@@ -185,6 +185,9 @@ func (a *App) wire() error {
 
 // guard puts who may do what into the settings.
 func (a *App) guard(s *state) (err error) {
+	if err = a.linkKey(s); err != nil {
+		return err
+	}
 	s.settings.Auth, err = s.file.Guard(a.key, a.o.Now)
 	return err
 }
@@ -218,7 +221,11 @@ func (a *App) load() (*state, error) {
 }
 
 func (a *App) open(file *config.File) (*state, error) {
-	channels, err := file.Open(notify.Env{Poster: a.poster, Logger: a.o.Log, Now: a.o.Now})
+	interactions, err := a.interactions(file)
+	if err != nil {
+		return nil, err
+	}
+	channels, err := file.Open(notify.Env{Poster: a.poster, Logger: a.o.Log, Now: a.o.Now, Act: a.actLink, Buttons: len(interactions.Slack) > 0})
 	if err != nil {
 		return nil, err
 	}
@@ -234,6 +241,7 @@ func (a *App) open(file *config.File) (*state, error) {
 			MaxAge: time.Duration(file.Grafana.MaxAge),
 		},
 		ExternalURL: file.ExternalURL, Explore: api.Explore{URL: file.Grafana.URL, DataSource: file.Grafana.DataSource}, Channels: file.Channels.Names(),
+		Interactions: interactions,
 	}}, nil
 }
 

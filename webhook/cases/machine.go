@@ -35,6 +35,9 @@ const (
 	Assign  Trigger = "assign" // give it to somebody
 	Take    Trigger = "take"   // assign it to oneself
 	Comment Trigger = "note"   // write something into the timeline
+	Hush    Trigger = "mute"   // hold back messages about alerts like this for a time
+	Praise  Trigger = "useful" // say that being told was useful
+	Blame   Trigger = "noise"  // say that it was not
 )
 
 // CaseTransition is one row of the case table.

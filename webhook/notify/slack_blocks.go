@@ -319,3 +319,6 @@ func slackSize(blocks []slackBlock) int {
 	}
 	return n
 }
+
+// SlackText is a text that Slack shows as it is.
+func SlackText(text string) string { return escapeSlack(message.CutRunes(message.Plain(text), 1000, "…")) }

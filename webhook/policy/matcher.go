@@ -59,6 +59,9 @@ func ParseMatcher(text string) (Matcher, error) {
 	return m, nil
 }
 
+// Equal matches the label of exactly this value.
+func Equal(name, value string) Matcher { return Matcher{name: name, op: "=", value: value} }
+
 // Name is the label that is tested.
 func (m Matcher) Name() string { return m.name }
 
