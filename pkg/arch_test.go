@@ -24,10 +24,11 @@ var may = map[string][]string{
 	"pkg/logs":     {"pkg/series", "pkg/robust", "pkg/registry", "pkg/wire"},
 	"pkg/evaluate": {"pkg/series", "pkg/robust", "pkg/season", "pkg/detect", "pkg/registry", "pkg/message"},
 	"pkg/prom":     {"pkg/series"}, "pkg/prom/promtest": {"pkg/prom", "pkg/series"},
+	"pkg/loki": {"pkg/series"}, "pkg/loki/lokitest": {},
 	"pkg/httpserver": {},
 	"pkg/scorer":     {"pkg/series", "pkg/robust", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
 	"pkg/casesapi":   {},
-	"pkg/plugin":     {"pkg/casesapi", "pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
+	"pkg/plugin":     {"pkg/casesapi", "pkg/logs", "pkg/loki", "pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
 	"pkg":            {"pkg/plugin"},
 	"pkg/cmd/foreshock": {
 		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver", "pkg/logs",

@@ -106,6 +106,9 @@ export interface ForeshockOptions extends DataSourceJsonData {
   timeInterval?: string;
   fitCacheMiB?: number;
   blockCacheMiB?: number;
+  lokiUrl?: string;
+  lokiTenant?: string;
+  lokiUser?: string;
   timeout?: number;
   enableSecureSocksProxy?: boolean;
   webhookURL?: string;

@@ -75,3 +75,5 @@ func (a *logsAnswer) stepTitle(id string) string {
 	}
 	return a.text(id)
 }
+
+func (a *logsAnswer) stepMissing() string { return message.Text(a.q.Lang, "plugin.logs.missing") }

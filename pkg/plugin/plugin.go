@@ -25,6 +25,7 @@ import (
 
 	"github.com/foreshock/foreshock/pkg/casesapi"
 	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/loki"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -39,7 +40,11 @@ type Datasource struct {
 	settings Settings
 	source   Source
 	client   *prom.Client
+<<<<<<< HEAD
 	cases    *casesapi.Client // nil: no webhook is named
+=======
+	loki     *loki.Client // nil: no address was given
+>>>>>>> e0797ad (Mine lines of Loki in log queries)
 	fits     *detect.Fits
 	history  *history
 	now      func() time.Time
@@ -103,7 +108,29 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
 	d.history = &history{ask: d.client.History}
 	d.close = client.CloseIdleConnections
-	return nil
+	if d.settings.LokiURL == "" {
+		return nil
+	}
+	return d.configureLoki(ctx, settings)
+}
+
+// configureLoki makes the client for Loki. It has Prometheus' TLS, proxy and timeouts, and none of its credentials, which are not for another server.
+func (d *Datasource) configureLoki(ctx context.Context, settings backend.DataSourceInstanceSettings) error {
+	options, err := settings.HTTPClientOptions(ctx)
+	if err != nil {
+		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+	}
+	options.BasicAuth, options.Header, options.SigV4 = nil, nil, nil
+	client, err := httpclient.New(options)
+	if err != nil {
+		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+	}
+	d.loki, err = loki.New(loki.Options{
+		URL: d.settings.LokiURL, Tenant: d.settings.LokiTenant, User: d.settings.LokiUser, Password: settings.DecryptedSecureJSONData["lokiPassword"], HTTP: client,
+	})
+	prometheus := d.close
+	d.close = func() { prometheus(); client.CloseIdleConnections() }
+	return err
 }
 
 // Dispose frees what the instance holds; Grafana calls it when the settings have changed.

@@ -19,6 +19,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/casesapi"
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/loki"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/registry"
 )
@@ -51,6 +52,7 @@ type Request struct {
 	Now           time.Time
 	Settings      Settings
 	Source        Source
+	Loki          *loki.Client // nil: the data source has none
 	Fits          *detect.Fits
 	// Cases asks the webhook; nil when the data source names none.
 	Cases *casesapi.Client
@@ -103,7 +105,11 @@ func (d *Datasource) answer(ctx context.Context, q backend.DataQuery) (resp back
 	}
 	frames, err := kind.Run(ctx, Request{
 		RefID: q.RefID, From: q.TimeRange.From.UnixMilli(), To: q.TimeRange.To.UnixMilli(), MaxDataPoints: q.MaxDataPoints,
+<<<<<<< HEAD
 		Now: d.now(), Settings: d.settings, Source: d.source, Fits: d.fits, Cases: d.cases, Clock: d.now,
+=======
+		Now: d.now(), Settings: d.settings, Source: d.source, Loki: d.loki, Fits: d.fits, Clock: d.now,
+>>>>>>> e0797ad (Mine lines of Loki in log queries)
 		History: func(ctx context.Context) prom.History { return d.history.get(ctx, d.now()) },
 	})
 	if err != nil {
@@ -221,9 +227,15 @@ func blame(err error) (backend.Status, backend.ErrorSource) {
 	if errors.As(err, &p) {
 		return promStatus(p.Kind), backend.ErrorSourceDownstream
 	}
+<<<<<<< HEAD
 	var webhook *casesapi.Error
 	if errors.As(err, &webhook) {
 		return backend.StatusBadGateway, backend.ErrorSourceDownstream
+=======
+	var l *loki.Error
+	if errors.As(err, &l) {
+		return lokiStatus(l.Kind), backend.ErrorSourceDownstream
+>>>>>>> e0797ad (Mine lines of Loki in log queries)
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -232,6 +244,20 @@ func blame(err error) (backend.Status, backend.ErrorSource) {
 		return backend.StatusTimeout, backend.ErrorSourceDownstream
 	}
 	return backend.StatusInternal, backend.ErrorSourcePlugin
+}
+
+func lokiStatus(k loki.Kind) backend.Status {
+	switch k {
+	case loki.KindBadQuery:
+		return backend.StatusBadRequest
+	case loki.KindTimeout:
+		return backend.StatusTimeout
+	case loki.KindCanceled:
+		return statusCanceled
+	case loki.KindAuth:
+		return backend.StatusForbidden // see promStatus
+	}
+	return backend.StatusBadGateway
 }
 
 func promStatus(k prom.Kind) backend.Status {

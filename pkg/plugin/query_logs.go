@@ -4,15 +4,16 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
+	"github.com/foreshock/foreshock/pkg/logs"
 	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/registry"
@@ -51,11 +52,13 @@ type logsQuery struct {
 	Before   registry.Duration `json:"before" min:"60" max:"2592000" help:"A template is new when it did not come in this time before the shown range."`
 	Rare     float64           `json:"rare" min:"1" max:"40" unit:"bits" help:"A template is rare from this surprise on: 10 is one message in a thousand, 14 one in sixteen thousand."`
 	LogQL    string            `json:"logql" help:"LogQL that selects lines in Loki, like {app=\"shop\"}. They are mined here; the exporter is not needed. Empty: ask Prometheus."`
-	Key      string            `json:"key" help:"With LogQL: regular expression with one group for what the lines of one session have in common, like request=(\\S+)."`
+	Key      string            `json:"session" help:"With LogQL: regular expression with one group for what the lines of one session have in common, like request=(\\S+)."`
 	Model    string            `json:"model" help:"With LogQL: how sessions are judged."`
 	MaxLines int               `json:"max_lines" min:"100" max:"1000000" help:"With LogQL: how many lines are read; of more, the newest."`
 	Output   string            `json:"output" help:"What is returned."`
 	Lang     string            `json:"lang" enum:"en,zh-Hans" help:"Language of notices and titles."`
+
+	key *regexp.Regexp
 }
 
 func (q *logsQuery) Prepare(s Settings) { q.Lang = s.Lang }
@@ -73,6 +76,16 @@ func (q *logsQuery) plain() {}
 func (q *logsQuery) Validate() error {
 	if q.Output == outputHistory && !isTemplateID(q.Template) {
 		return fmt.Errorf("parameter \"template\": got %q, want the id of a template, 16 hexadecimal digits, for the output history", q.Template)
+	}
+	if q.LogQL != "" && q.Key == "" && (q.Output == outputSequences || q.Output == outputFlow) {
+		return fmt.Errorf("parameter \"session\": got nothing, want a regular expression with one group for what the lines of one session have in common, like request=(\\S+)")
+	}
+	var err error
+	if q.key, err = regexp.Compile(q.Key); err != nil {
+		return fmt.Errorf("parameter \"session\": got %q, want a regular expression: %w", q.Key, err)
+	}
+	if _, err := logs.Sequences.Get(q.Model); err != nil {
+		return fmt.Errorf("parameter \"model\": %w", err)
 	}
 	if strings.ContainsAny(q.Selector, "{}") && !strings.Contains(q.Selector, `"`) {
 		return fmt.Errorf("parameter \"selector\": got %q, want label matchers without braces, like job=\"node\"", q.Selector)
@@ -123,10 +136,11 @@ func (q *logsQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 		return nil, inputError{fmt.Errorf("parameter \"step\": got %s, which makes %d samples of each series, want at most %d", q.Step, grid.N, maxPoints)}
 	}
 	a := &logsAnswer{q: q, r: r, grid: grid, texts: map[string]string{}}
-	if q.LogQL != "" {
-		return nil, inputError{errors.New("parameter \"logql\": the data source has no address of Loki")}
+	read := a.fromSeries
+	if strings.TrimSpace(q.LogQL) != "" {
+		read = a.fromLines
 	}
-	frames, err := a.fromSeries(ctx)
+	frames, err := read(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,9 @@ type Settings struct {
 	FitCache     int               `json:"fitCacheMiB" min:"1" max:"65536" help:"Memory for fitted models, in MiB."`
 	WebhookURL   string            `json:"webhookURL" help:"Address of the webhook, for queries of the kind cases."`
 	BlockCache   int               `json:"blockCacheMiB" min:"1" max:"65536" help:"Memory for samples of past days, in MiB."`
+	LokiURL      string            `json:"lokiUrl" help:"Address of Loki, for log queries with LogQL."`
+	LokiTenant   string            `json:"lokiTenant" help:"Tenant of Loki, sent as X-Scope-OrgID."`
+	LokiUser     string            `json:"lokiUser" help:"User for Loki; the password is the secret lokiPassword."`
 }
 
 func defaultSettings() Settings {
