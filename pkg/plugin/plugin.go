@@ -40,11 +40,8 @@ type Datasource struct {
 	settings Settings
 	source   Source
 	client   *prom.Client
-<<<<<<< HEAD
 	cases    *casesapi.Client // nil: no webhook is named
-=======
-	loki     *loki.Client // nil: no address was given
->>>>>>> e0797ad (Mine lines of Loki in log queries)
+	loki     *loki.Client     // nil: no address was given
 	fits     *detect.Fits
 	history  *history
 	now      func() time.Time
@@ -121,6 +118,11 @@ func (d *Datasource) configureLoki(ctx context.Context, settings backend.DataSou
 		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
 	}
 	options.BasicAuth, options.Header, options.SigV4 = nil, nil, nil
+	if options.TLS != nil {
+		tls := *options.TLS
+		tls.ClientCertificate, tls.ClientKey = "", ""
+		options.TLS = &tls
+	}
 	client, err := httpclient.New(options)
 	if err != nil {
 		return fmt.Errorf("the HTTP settings cannot be used: %w", err)

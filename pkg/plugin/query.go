@@ -105,11 +105,7 @@ func (d *Datasource) answer(ctx context.Context, q backend.DataQuery) (resp back
 	}
 	frames, err := kind.Run(ctx, Request{
 		RefID: q.RefID, From: q.TimeRange.From.UnixMilli(), To: q.TimeRange.To.UnixMilli(), MaxDataPoints: q.MaxDataPoints,
-<<<<<<< HEAD
-		Now: d.now(), Settings: d.settings, Source: d.source, Fits: d.fits, Cases: d.cases, Clock: d.now,
-=======
-		Now: d.now(), Settings: d.settings, Source: d.source, Loki: d.loki, Fits: d.fits, Clock: d.now,
->>>>>>> e0797ad (Mine lines of Loki in log queries)
+		Now: d.now(), Settings: d.settings, Source: d.source, Loki: d.loki, Fits: d.fits, Cases: d.cases, Clock: d.now,
 		History: func(ctx context.Context) prom.History { return d.history.get(ctx, d.now()) },
 	})
 	if err != nil {
@@ -227,15 +223,13 @@ func blame(err error) (backend.Status, backend.ErrorSource) {
 	if errors.As(err, &p) {
 		return promStatus(p.Kind), backend.ErrorSourceDownstream
 	}
-<<<<<<< HEAD
 	var webhook *casesapi.Error
 	if errors.As(err, &webhook) {
 		return backend.StatusBadGateway, backend.ErrorSourceDownstream
-=======
+	}
 	var l *loki.Error
 	if errors.As(err, &l) {
 		return lokiStatus(l.Kind), backend.ErrorSourceDownstream
->>>>>>> e0797ad (Mine lines of Loki in log queries)
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
