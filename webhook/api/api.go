@@ -138,6 +138,7 @@ func New(o Options) (*Handler, error) {
 		"GET /cases/{id}":                   h.pageCase,
 		"POST /cases/{id}/{command}":        h.own(h.pageCommand),
 		"GET /deliveries":                   h.pageDeliveries,
+		"GET /ledger":                       h.pageLedger,
 		"GET /login":                        h.login,
 		"GET /login/callback":               h.callback,
 		"POST /logout":                      h.own(h.logout),

@@ -42,6 +42,9 @@ func (h *Handler) onCallRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/schedules/{name}/overrides", h.giveOverride)
 	mux.HandleFunc("POST /api/v1/overrides/{id}/end", h.endOverride)
 	mux.HandleFunc("GET /api/v1/audit", h.readAudit)
+	mux.HandleFunc("GET /oncall", h.pageOnCall)
+	mux.HandleFunc("POST /oncall/schedules/{name}/overrides", h.own(h.pageOverride))
+	mux.HandleFunc("POST /oncall/overrides/{id}/end", h.own(h.pageEndOverride))
 }
 
 // onDuty is who is on call in one schedule at one moment.
@@ -221,41 +224,47 @@ func (h *Handler) listOverrides(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, map[string]any{"overrides": orEmpty(all)})
 }
 
+// overrideBody is what gives an override.
+type overrideBody struct {
+	Person string    `json:"person"`
+	From   time.Time `json:"from"`
+	Until  time.Time `json:"until"`
+	By     string    `json:"by"`
+	Note   string    `json:"note"`
+}
+
 // giveOverride puts a person on call for a while: {"person": "bob", "from": "2026-11-24T18:00:00Z", "until": "…", "note": "…"}; without
 // from it is from now on.
 func (h *Handler) giveOverride(w http.ResponseWriter, r *http.Request) {
-	var in struct {
-		Person string    `json:"person"`
-		From   time.Time `json:"from"`
-		Until  time.Time `json:"until"`
-		By     string    `json:"by"`
-		Note   string    `json:"note"`
-	}
-	name, now := r.PathValue("name"), h.o.Now().UTC().Truncate(time.Microsecond)
+	var in overrideBody
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxForm))
 	dec.DisallowUnknownFields()
-	rules := h.o.Settings().Rules
-	err := dec.Decode(&in)
-	if in.From.IsZero() {
-		in.From = now
+	if err := dec.Decode(&in); err != nil && !errors.Is(err, io.EOF) {
+		h.trouble(w, r, &badRequest{http.StatusBadRequest, `want a JSON object like {"person": "bob", "from": "2026-11-24T18:00:00Z", "until": "2026-11-25T09:00:00Z", "note": "swap"}`})
+		return
 	}
-	_, known := rules.Schedules[name]
-	_, person := rules.People[in.Person]
-	switch {
-	case err != nil && !errors.Is(err, io.EOF):
-		err = &badRequest{http.StatusBadRequest, `want a JSON object like {"person": "bob", "from": "2026-11-24T18:00:00Z", "until": "2026-11-25T09:00:00Z", "note": "swap"}`}
-	case !known:
-		err = unknownSchedule(name, h.schedules())
-	case !person:
-		err = &badRequest{http.StatusBadRequest, fmt.Sprintf("person %.64q: want one of %s", in.Person, strings.Join(slices.Sorted(maps.Keys(rules.People)), ", "))}
-	case !in.From.Before(in.Until) || !in.Until.After(now) || in.Until.Sub(in.From) > maxSpan:
-		err = &badRequest{http.StatusBadRequest, "until: want a time after from and after now, and at most 400 days later"}
-	default:
-		err = nil
-	}
+	o, err := h.override(r, r.PathValue("name"), in)
 	if err != nil {
 		h.trouble(w, r, err)
 		return
+	}
+	answer(w, http.StatusOK, o)
+}
+
+// override checks and stores an override, with its line in the audit log.
+func (h *Handler) override(r *http.Request, name string, in overrideBody) (cases.Override, error) {
+	rules, now := h.o.Settings().Rules, h.o.Now().UTC().Truncate(time.Microsecond)
+	if in.From.IsZero() {
+		in.From = now
+	}
+	if _, known := rules.Schedules[name]; !known {
+		return cases.Override{}, unknownSchedule(name, h.schedules())
+	}
+	if _, person := rules.People[in.Person]; !person {
+		return cases.Override{}, &badRequest{http.StatusBadRequest, fmt.Sprintf("person %.64q: want one of %s", in.Person, strings.Join(slices.Sorted(maps.Keys(rules.People)), ", "))}
+	}
+	if !in.From.Before(in.Until) || !in.Until.After(now) || in.Until.Sub(in.From) > maxSpan {
+		return cases.Override{}, &badRequest{http.StatusBadRequest, "until: want a time after from and after now, and at most 400 days later"}
 	}
 	o := cases.Override{
 		ID: ulid.Make().String(), Schedule: name, Person: in.Person, From: in.From.UTC(), Until: in.Until.UTC(),
@@ -265,28 +274,29 @@ func (h *Handler) giveOverride(w http.ResponseWriter, r *http.Request) {
 		At: now, Kind: cases.Overridden, Actor: o.By, Origin: origin(r), Via: via(r), To: o.Person,
 		Note: strings.TrimSpace(fmt.Sprintf("schedule %s, from %s until %s (%s). %s", name, o.From.Format(time.RFC3339), o.Until.Format(time.RFC3339), o.ID, o.Note)),
 	}
-	if err := h.o.OnCall.Override(r.Context(), o, e); err != nil {
-		h.trouble(w, r, err)
-		return
-	}
-	answer(w, http.StatusOK, o)
+	return o, h.o.OnCall.Override(r.Context(), o, e)
 }
 
+// endOverride ends an override now.
 func (h *Handler) endOverride(w http.ResponseWriter, r *http.Request) {
-	in, err := readBody(w, r)
-	now := h.o.Now().UTC().Truncate(time.Microsecond)
-	if err == nil {
-		id := r.PathValue("id")
-		err = h.o.OnCall.EndOverride(r.Context(), id, now, cases.Event{
-			At: now, Kind: cases.Overridden, Actor: h.actor(r, in.By), Origin: origin(r), Via: via(r),
-			Note: strings.TrimSpace(fmt.Sprintf("override %.40s ended. %s", id, prose(in.Note))),
-		})
-	}
+	now, err := h.stopOverride(w, r)
 	if err != nil {
 		h.trouble(w, r, err)
 		return
 	}
 	answer(w, http.StatusOK, map[string]string{"ended": now.Format(time.RFC3339Nano)})
+}
+
+func (h *Handler) stopOverride(w http.ResponseWriter, r *http.Request) (time.Time, error) {
+	now, id := h.o.Now().UTC().Truncate(time.Microsecond), r.PathValue("id")
+	in, err := readBody(w, r)
+	if err != nil {
+		return now, err
+	}
+	return now, h.o.OnCall.EndOverride(r.Context(), id, now, cases.Event{
+		At: now, Kind: cases.Overridden, Actor: h.actor(r, in.By), Origin: origin(r), Via: via(r),
+		Note: strings.TrimSpace(fmt.Sprintf("override %.40s ended. %s", id, prose(in.Note))),
+	})
 }
 
 // readAudit lists who changed what, newest first; parameters actor, case, since, until, before (the next of the page before), limit.

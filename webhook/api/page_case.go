@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,6 +22,7 @@ type storyView struct {
 	Commands []cases.Trigger
 	Names    map[string]string // of alerts, by identity
 	Explore  map[string]string // address of Grafana's Explore for an alert, by identity
+	People   []personView      // to whom it can be assigned
 	Similar  []cases.Case      // earlier ones of the same alert or title
 }
 
@@ -44,6 +46,10 @@ func (h *Handler) pageCase(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	view := storyView{Story: s, Sent: sentOn(s.Actions), Commands: onePress(s.Case.State), Names: map[string]string{}, Explore: map[string]string{}}
+	rules := h.o.Settings().Rules
+	for _, key := range slices.Sorted(maps.Keys(rules.People)) {
+		view.People = append(view.People, personView{key, rules.Called(key)})
+	}
 	for _, a := range s.Alerts {
 		view.Names[a.Identity.String()] = a.Last.Name()
 		if link := h.o.Settings().Explore.Link(a.Last, h.o.Now()); link != "" {

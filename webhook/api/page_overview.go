@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/cases"
@@ -164,9 +165,32 @@ func (h *Handler) shifts(ctx context.Context, now time.Time) ([]shiftView, error
 	}
 	var out []shiftView
 	for _, b := range slices.Backward(sum.Buckets) {
-		out = append(out, shiftView{From: b.At, To: b.At.Add(shift), N: b.Messages})
+		one := shiftView{From: b.At, To: b.At.Add(shift), N: b.Messages}
+		if one.Who, err = h.onDutyAt(ctx, b.At.Add(shift/2)); err != nil {
+			return nil, err
+		}
+		out = append(out, one)
 	}
 	return out, nil
+}
+
+// onDutyAt names who is on call at a moment, over all schedules; each person once.
+func (h *Handler) onDutyAt(ctx context.Context, at time.Time) (string, error) {
+	var names []string
+	if h.o.OnCall == nil {
+		return "", nil
+	}
+	for _, schedule := range h.schedules() {
+		r, ok, err := h.o.OnCall.Roster(ctx, schedule)
+		if err != nil {
+			return "", err
+		}
+		if s := r.At(at); ok && s.Person != "" {
+			names = append(names, h.o.Settings().Rules.Called(s.Person))
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", "), nil
 }
 
 // Shares of the attempts that worked, above which a channel is well, or at least works sometimes.
@@ -195,6 +219,16 @@ func (h *Handler) channels(s cases.Summary) []channelView {
 			v.Class, v.Key = "wait", "webhook.page.channel.degraded"
 		default:
 			v.Class, v.Key = "bad", "webhook.page.channel.down"
+		}
+		if h.o.Health != nil && slices.Contains(h.o.Settings().Channels, c.Name) { // by the newest messages, as the breaker sees it
+			switch h.o.Health(c.Name).State {
+			case policy.Healthy:
+				v.Class, v.Key = "ok", "webhook.page.channel.healthy"
+			case policy.Degraded:
+				v.Class, v.Key = "wait", "webhook.page.channel.degraded"
+			case policy.Down:
+				v.Class, v.Key = "bad", "webhook.page.channel.down"
+			}
 		}
 		out = append(out, v)
 	}

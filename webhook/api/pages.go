@@ -97,6 +97,22 @@ func (p page) Lasted(t cases.Times, seconds float64) string {
 	}
 }
 
+// Between is the time of an attempt; a dash when it never ended.
+func (p page) Between(began, ended time.Time) string {
+	if ended.IsZero() {
+		return "–"
+	}
+	return p.Lasted(cases.Times{N: 1}, max(0, ended.Sub(began).Seconds()))
+}
+
+// Result is the result of an attempt in words; one that has none is shown as it is.
+func (p page) Result(result string) string {
+	if key := "webhook.page.result." + result; message.Has(key) {
+		return p.T(key)
+	}
+	return message.Plain(result)
+}
+
 // Percent is a share for people; a dash when there is none.
 func (p page) Percent(share *float64) string {
 	if share == nil {

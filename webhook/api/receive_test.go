@@ -180,7 +180,7 @@ func start(t *testing.T, s Settings) *bench {
 	b := &bench{memory: &memory{stories: map[string]cases.Story{}}, reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	var err error
 	b.handler, err = New(Options{
-		Intake: b, Store: b, Settings: func() Settings { return s }, Registerer: b.reg,
+		Intake: b, Store: b, OnCall: duties{}, Settings: func() Settings { return s }, Registerer: b.reg,
 		Now: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	})
 	if err != nil {
