@@ -250,9 +250,9 @@ func TestCommands(t *testing.T) {
 		want    cases.State
 		actions []string
 	}{
-		{cases.Acknowledge, cases.Triage, []string{"C1/1/expire/1795177800000000", "C1/1/acknowledged/3/ops"}},
+		{cases.Acknowledge, cases.Triage, []string{"C1/1/expire/1795176000000000", "C1/1/acknowledged/3/ops"}},
 		{cases.Release, cases.New, []string{"C1/1/escalate/4/0.0"}},
-		{cases.Start, cases.InProgress, []string{"C1/1/expire/1795177800000000", "C1/1/acknowledged/3/ops"}},
+		{cases.Start, cases.InProgress, []string{"C1/1/expire/1795176000000000", "C1/1/acknowledged/3/ops"}},
 		{cases.Wait, cases.Pending, nil},
 		{cases.Resolve, cases.Resolved, []string{"C1/1/resolved/ops", "C1/1/close"}},
 		{cases.Reopen, cases.New, []string{"C1/2/escalate/4/0.0", "C1/2/sla/1795179600000000/1795178700000000"}},

@@ -69,6 +69,7 @@ type App struct {
 	server    *httpserver.Server
 	key       []byte // signs sessions
 	calendars *calendars
+	silent    prometheus.Gauge // watchdogs
 	clock     *action.Clock
 	handler   http.Handler
 
@@ -102,6 +103,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
 	a := &App{o: o, clock: clock, poster: notify.NewPoster(o.Transport), fail: make(chan error, 1), calendars: newCalendars(o.Registry)}
+	a.silent = prometheus.NewGauge(prometheus.GaugeOpts{Name: "foreshock_webhook_watchdogs_silent", Help: "Watchdogs that are not heard, and of which people were told."})
+	o.Registry.MustRegister(a.silent)
 	first, err := a.load()
 	if err != nil {
 		return nil, err
@@ -233,6 +236,7 @@ func (a *App) open(file *config.File) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
+	file.Rules = file.WithWatchdogs(file.Cluster)
 	return &state{file: file, channels: channels, settings: api.Settings{
 		Cluster: file.Cluster, Language: file.Language, Raw: file.Limits.Raw, Body: file.Limits.Body, Rules: file.Rules,
 		Limits: alert.Limits{Annotation: int(file.Limits.Annotation), Prose: file.Limits.Prose, Memory: file.Limits.Memory},
@@ -309,6 +313,7 @@ func (a *App) work(ctx context.Context) {
 	a.wg.Go(func() { a.sweep(ctx) })
 	a.wg.Go(func() { a.settle(ctx) })
 	a.wg.Go(func() { a.importCalendars(ctx) })
+	a.wg.Go(func() { a.watch(ctx) })
 }
 
 // Addr is the first address listened on.

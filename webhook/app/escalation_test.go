@@ -271,3 +271,33 @@ at 67m expect nothing
 		})
 	}
 }
+
+// A watchdog that is not heard is told by its own channels, whatever the routes say; also across a restart and a jump of the clock, which are
+// nobody's silence. It ends when the watchdog is heard again.
+func TestScriptWatchdog(t *testing.T) {
+	t.Parallel()
+	play(t, &script{poll: 2 * time.Second, lag: 8 * time.Second, config: `
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+escalation: {ladders: [{name: none}]}
+watchdogs: [{name: prod, match: ['alertname="Watchdog"'], max_silence: 5m, channels: [boss]}]
+`}, `
+at 4m50s expect nothing
+at 5m5s  expect boss opened
+at 6m    fire Watchdog severity=none
+at 6m5s  expect boss resolved
+at 8m    fire Watchdog severity=none
+at 9m    jump 1h
+at 10m   fire Watchdog severity=none
+at 11m   crash
+at 15m55s expect nothing
+at 16m5s expect boss reopened
+at 17m   crash
+at 18m   resolve Watchdog severity=none
+at 30m   expect nothing
+at 30m   fire Watchdog severity=none
+at 30m5s expect boss resolved
+at 31m expect nothing
+`)
+}

@@ -27,6 +27,8 @@ type Rules struct {
 	// People and Schedules are whom steps of ladders may name.
 	People    map[string]Person   `json:"people,omitempty" yaml:"people"`
 	Schedules map[string]Schedule `json:"schedules,omitempty" yaml:"schedules"`
+	// Watchdogs are alerts whose silence is told.
+	Watchdogs []Watchdog `json:"watchdogs,omitempty" yaml:"watchdogs"`
 	// Noise says how many messages are made of many alerts.
 	Noise Noise `json:"noise" yaml:"noise"`
 	// Mutes hold back messages for a time.

@@ -38,6 +38,9 @@ func (r Rules) Validate(channels []string) error {
 	if err := r.validEscalation(known); err != nil {
 		return err
 	}
+	if err := r.validWatchdogs(known); err != nil {
+		return err
+	}
 	if err := r.SLA.validate(); err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 		d.byKey = map[string]string{}
 	}
 	d.ev.Verdicts = slices.Clone(ev.Verdicts)
-	d.ev.Change = cases.Change{}
+	d.ev.Change = cases.Change{Beats: ev.Beats}
 	if ev.Delivery.ID != "" {
 		d.ev.Change.Delivery = &d.ev.Delivery
 	}

@@ -34,6 +34,7 @@ func (p Parts) Chain() Chain {
 	return Chain{
 		Normalise{},
 		Dedup{Store: p.Store, Authority: p.Authority, Metrics: p.Metrics},
+		Watch{Rules: p.Rules},
 		Grade{Rules: p.Rules},
 		Flap{Rules: p.Rules, Restarts: p.Restarts},
 		Similar{Rules: p.Rules, Store: p.Store},

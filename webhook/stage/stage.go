@@ -47,6 +47,8 @@ type Event struct {
 	Mutes policy.Mutes
 	// Change is what shall be written, and CaseChanges counts what it does to
 	// cases ("opened", "reopened", "resolved", "missed"); made by Plan.
+	// Beats are the signs of life in it; made by Watch.
+	Beats []cases.Heartbeat
 	Change      cases.Change
 	CaseChanges map[string]int
 }
@@ -142,6 +144,7 @@ const (
 	ReasonSuperseded  Reason = "superseded"   // a newer start or end is known
 	ReasonLate        Reason = "late"         // it says firing, but Alertmanager says that it is over
 	ReasonStillFiring Reason = "still_firing" // a resolution that was disbelieved before, repeated
+	ReasonHeartbeat   Reason = "heartbeat"    // a sign of life of a watchdog
 )
 
 // The reasons of merged alerts.
@@ -167,7 +170,7 @@ const (
 func Reasons() map[Decision][]Reason {
 	return map[Decision][]Reason{
 		Accepted: {ReasonFired, ReasonRestarted, ReasonBelieved, ReasonResolved, ReasonMissed},
-		Dropped:  {ReasonRepeat, ReasonSuperseded, ReasonLate, ReasonStillFiring},
+		Dropped:  {ReasonRepeat, ReasonSuperseded, ReasonLate, ReasonStillFiring, ReasonHeartbeat},
 		Merged:   {ReasonSimilar, ReasonHost, ReasonDeploy, ReasonDependency, ReasonStorm},
 		Held:     {ReasonFlapping},
 		Muted:    {ReasonWindow, ReasonCommand, ReasonSilence},

@@ -52,6 +52,11 @@ func (db *DB) Shift(ctx context.Context, by time.Duration, shifts int64) (moved,
 		if moved, err = t.exec(ctx, "UPDATE actions SET due = due + ? WHERE "+waiting, by.Microseconds()); err != nil {
 			return err
 		}
+		for _, column := range []string{"last_beat", "last_seen", "silent"} {
+			if _, err := t.exec(ctx, "UPDATE heartbeats SET "+column+" = "+column+" + ? WHERE "+column+" > 0", by.Microseconds()); err != nil {
+				return err
+			}
+		}
 		return shiftCases(ctx, t, by)
 	})
 	if err != nil {
