@@ -60,7 +60,7 @@ func (l *lexer) chunk(i, j, digits, limit int) int {
 		l.key = append(l.key, l.line[end:j]...)
 		return j
 	}
-	if w[0] != '<' && (digits == 0 && l.value(j, limit) || className(w)) && !l.protected(w) {
+	if w[0] != '<' && (digits == 0 && l.value(j, limit) || className(w) && (j >= limit || l.line[j] != '=')) && !l.protected(w) {
 		l.weak(i, end, KindWord)
 		l.key = append(l.key, l.line[end:j]...)
 		return j

@@ -80,7 +80,7 @@ func f1(m SequenceModel, normal, abnormal [][]ID, ratio float64) (score float64,
 func TestSequenceAccuracy(t *testing.T) {
 	t.Parallel()
 	normal, abnormal := sessionsOf(t, "hdfs_logdeep/hdfs_train.gz"), sessionsOf(t, "hdfs_logdeep/hdfs_test_abnormal.gz")
-	splits := 4
+	splits := 3 // the page has 20; FORESHOCK_LOGS_SPLITS sets another number
 	if os.Getenv("FORESHOCK_LOGS_SPLITS") != "" {
 		splits, _ = strconv.Atoi(os.Getenv("FORESHOCK_LOGS_SPLITS"))
 	}
@@ -90,7 +90,7 @@ func TestSequenceAccuracy(t *testing.T) {
 		rng.Shuffle(len(normal), func(i, j int) { normal[i], normal[j] = normal[j], normal[i] })
 		half := len(normal) / 2
 		for _, name := range Sequences.Names() {
-			if name == "hmm" && split > 3 {
+			if name == "hmm" { // a second a fit; foreshock logs score -d all has its figures
 				continue
 			}
 			d, err := Sequences.New(name, nil)
@@ -108,7 +108,7 @@ func TestSequenceAccuracy(t *testing.T) {
 			sum[name] += f
 		}
 	}
-	for _, name := range Sequences.Names() {
+	for name := range sum {
 		t.Logf("%-12s mean F1 %.3f", name, sum[name]/float64(splits))
 	}
 	if mean := sum["auto"] / float64(splits); mean < 0.965 {

@@ -38,14 +38,14 @@ func (t *template) marshal(w wire.Writer) wire.Writer {
 			w = w.Text(c.weak[k]).Ints(int64(c.kinds[k]))
 		}
 	}
-	w = w.Ints(int64(t.count), int64(t.recent), int64(t.born), int64(t.tick), t.first, t.last, flag(t.loose)).Text(t.example).Ints(int64(len(t.steps)))
+	w = w.Ints(int64(t.count), int64(t.recent), int64(t.born), int64(t.tick), t.first, t.last, bit(t.loose)).Text(t.example).Ints(int64(len(t.steps)))
 	for _, s := range t.steps {
 		w = w.Ints(s.at).Text(s.text)
 	}
-	return w.Floats(t.rate.mean, t.rate.variance).Ints(int64(t.rate.windows), int64(t.rate.shifts), flag(t.rate.off))
+	return w.Floats(t.rate.mean, t.rate.variance).Ints(int64(t.rate.windows), int64(t.rate.shifts), bit(t.rate.off))
 }
 
-func flag(b bool) int64 {
+func bit(b bool) int64 {
 	if b {
 		return 1
 	}

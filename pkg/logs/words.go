@@ -31,21 +31,21 @@ var opposites = func() map[string]bool {
 }()
 
 // Protected reports whether the word tells outcomes or states apart: as a whole, in a part by underscore or hyphen, or by its last inner capital (onExpandingStarted). Of a
-// dotted name the last label counts.
+// dotted name the last label counts, of an inner class the inner one.
 func Protected(w []byte) bool {
 	n := len(w)
 	if n >= 2 && n <= 3 && (w[n-1] == '+' || w[n-1] == '-') { // a direction: x+, Z-
 		return true
 	}
 	for i := n - 1; i >= 0; i-- {
-		if w[i] == '.' && i < n-1 {
+		if (w[i] == '.' || w[i] == '$') && i < n-1 {
 			w = w[i+1:]
 			break
 		}
 	}
 	start, inner, small := 0, 0, false
 	for i := 0; i <= len(w); i++ {
-		if i == len(w) || w[i] == '_' || w[i] == '-' || w[i] == '.' || w[i] == '$' {
+		if i == len(w) || w[i] == '_' || w[i] == '-' || w[i] == '.' {
 			if opposite(w[start:i]) || inner > start && opposite(w[inner:i]) {
 				return true
 			}

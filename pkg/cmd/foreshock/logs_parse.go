@@ -24,7 +24,7 @@ type logsParseCommand struct {
 	program
 	file, format   string
 	masks, protect []string
-	params         map[string]string
+	params         []string
 	stream, quiet  bool
 }
 
@@ -43,7 +43,7 @@ func (p program) addLogsParse(app *kingpin.Application) (string, command) {
 	l := &logsParseCommand{program: p}
 	cmd := p.logsGroup(app).Command("parse", p.text("help.logs.parse"))
 	cmd.Arg("file", p.text("help.logs.file")).StringVar(&l.file)
-	cmd.Flag("param", p.text("help.logs.param")).Short('p').PlaceHolder("KEY=VALUE").StringMapVar(&l.params)
+	cmd.Flag("param", p.text("help.logs.param")).Short('p').PlaceHolder("KEY=VALUE").StringsVar(&l.params)
 	cmd.Flag("mask", p.text("help.logs.mask")).PlaceHolder("PATTERN").StringsVar(&l.masks)
 	cmd.Flag("protect", p.text("help.logs.protect")).PlaceHolder("WORD").StringsVar(&l.protect)
 	cmd.Flag("format", p.text("help.logs.format")).Default("lines").StringVar(&l.format)
@@ -92,7 +92,11 @@ func (l *logsParseCommand) run(ctx context.Context) error {
 func (l *logsParseCommand) options() (logs.Options, error) {
 	o := logs.DefaultOptions()
 	o.MaxTemplates, o.MaxSignatures = 100_000, 500_000
-	if err := registry.DecodeInto(&o, registry.FromStrings(l.params)); err != nil {
+	params, err := pairs("--param", l.params)
+	if err != nil {
+		return o, err
+	}
+	if err := registry.DecodeInto(&o, registry.FromStrings(params)); err != nil {
 		return o, badInput(err)
 	}
 	o.Masks = append(o.Masks, l.masks...)

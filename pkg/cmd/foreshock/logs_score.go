@@ -25,7 +25,8 @@ type logsScoreCommand struct {
 	program
 	train, test, abnormal string
 	model, session        string
-	params                map[string]string
+	params                []string
+	given                 map[string]string // params
 	splits                int
 	ratio                 float64
 	format                string
@@ -41,7 +42,7 @@ func (p program) addLogsScore(app *kingpin.Application) (string, command) {
 	cmd.Flag("test", p.text("help.logs.test")).PlaceHolder("FILE").StringVar(&l.test)
 	cmd.Flag("abnormal", p.text("help.logs.abnormal")).PlaceHolder("FILE").StringVar(&l.abnormal)
 	cmd.Flag("detector", p.text("help.logs.detector")).Short('d').Default("auto").StringVar(&l.model)
-	cmd.Flag("param", p.text("help.logs.score.param")).Short('p').PlaceHolder("KEY=VALUE").StringMapVar(&l.params)
+	cmd.Flag("param", p.text("help.logs.score.param")).Short('p').PlaceHolder("KEY=VALUE").StringsVar(&l.params)
 	cmd.Flag("session", p.text("help.logs.session")).PlaceHolder("PATTERN").StringVar(&l.session)
 	cmd.Flag("splits", p.text("help.logs.splits")).Default("20").IntVar(&l.splits)
 	cmd.Flag("ratio", p.text("help.logs.ratio")).Default("0").Float64Var(&l.ratio)
@@ -90,10 +91,17 @@ func (l *logsScoreCommand) check() error {
 	if err := oneOf("--format", l.format, scoreFormats); err != nil {
 		return err
 	}
+	var err error
+	if l.given, err = pairs("--param", l.params); err != nil {
+		return err
+	}
 	if l.model == "all" && l.abnormal != "" {
+		if len(l.given) > 0 {
+			return badInputf("--param: got %q with -d all, want one detector: the others do not have it", l.params[0])
+		}
 		return nil
 	}
-	_, err := logs.Sequences.New(l.model, registry.FromStrings(l.params))
+	_, err = logs.Sequences.New(l.model, registry.FromStrings(l.given))
 	if err != nil {
 		return badInput(err)
 	}
@@ -134,7 +142,7 @@ func (l *logsScoreCommand) verdicts(in *sessionReader, train, test []session) er
 func (l *logsScoreCommand) fit(name string, train [][]logs.ID) (logs.SequenceModel, error) {
 	var decode registry.Decode
 	if name == l.model {
-		decode = registry.FromStrings(l.params)
+		decode = registry.FromStrings(l.given)
 	}
 	d, err := logs.Sequences.New(name, decode)
 	if err != nil {
