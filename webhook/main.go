@@ -76,6 +76,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	migrating.Flag("to", "Where to: postgres://user:password@host:5432/database, or sqlite:///absolute/path.db.").StringVar(&move.to)
 	migrating.Flag("to-file", "File that holds it, so that no password is seen in the list of processes.").StringVar(&move.toFile)
 	check.Arg("config", "Configuration file.").Required().StringVar(&f.checked)
+	var look preview
+	templates := k.Command("template", "Look at messages without sending them.")
+	render := templates.Command("render", "Print what a channel would be sent for a delivery of Alertmanager or Grafana.")
+	render.Flag("config.file", "Configuration file.").Default("foreshock-webhook.yml").StringVar(&look.config)
+	render.Flag("channel", "Name of the channel.").Required().StringVar(&look.channel)
+	render.Flag("file", "Delivery, as Alertmanager posts it; - is standard input.").Default("-").StringVar(&look.file)
+	render.Flag("lang", "Language instead of the channel's: en or zh-Hans.").EnumVar(&look.lang, "en", "zh-Hans")
+	try := k.Command("test-channel", "Send one test message for real.")
+	try.Flag("config.file", "Configuration file.").Default("foreshock-webhook.yml").StringVar(&look.config)
+	try.Arg("channel", "Name of the channel.").Required().StringVar(&look.channel)
 
 	var sim simulation
 	simulated := k.Command("simulate", "Invent incidents, and compare the messages with those of Alertmanager alone (by alertname, 30s, 5m, 4h).")
@@ -93,6 +103,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	case command == simulated.FullCommand():
 		return simulate(ctx, sim, stdout, stderr)
+	case command == render.FullCommand():
+		return renderMessage(ctx, look, stdout, stderr)
+	case command == try.FullCommand():
+		return testChannel(ctx, look, stdout, stderr)
 	case command == check.FullCommand():
 		return checkFile(f.checked, stdout, stderr)
 	case command == migrating.FullCommand():
@@ -113,6 +127,15 @@ func checkFile(path string, stdout, stderr io.Writer) int {
 	}
 	if err == nil {
 		_, err = file.GrafanaSecret()
+	}
+	if err == nil {
+		_, err = file.Interactions.Slack.Keys()
+	}
+	if err == nil {
+		_, err = file.Interactions.PagerDuty.Keys()
+	}
+	if err == nil {
+		_, err = file.LinkKey()
 	}
 	if err == nil {
 		_, err = file.Guard(make([]byte, 32), nil)

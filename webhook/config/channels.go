@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 
@@ -22,6 +23,13 @@ type Channel struct {
 // Open makes the channel ready to send; see notify.Open.
 func (c Channel) Open(env notify.Env) (notify.Channel, error) {
 	return notify.Open(c.Type, registry.FromMap(c.settings), env)
+}
+
+// In is the channel with messages in the language.
+func (c Channel) In(lang string) Channel {
+	settings := maps.Clone(c.settings)
+	settings["lang"] = lang
+	return Channel{Type: c.Type, settings: settings}
 }
 
 // nameRunes are what a channel's name may consist of: it appears in metrics, keys and pages.

@@ -39,11 +39,6 @@ type Channel interface {
 // Channels holds the kinds of channels that can be configured.
 var Channels = registry.NewOf[Channel]("channel")
 
-// Follower is a channel that also passes on what people do to a case, where others would only be disturbed by it.
-type Follower interface {
-	Follows(w cases.What) bool
-}
-
 // Env is what a channel needs from the program around it. Zero fields get a sensible value.
 type Env struct {
 	Poster *Poster

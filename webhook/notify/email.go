@@ -128,6 +128,12 @@ func (e *Email) Send(ctx context.Context, m cases.Message) Outcome {
 	if err != nil {
 		return Permanent(err.Error())
 	}
+	if w := e.env.Poster.show; w != nil {
+		if _, err := msg.WriteTo(w); err != nil {
+			return Permanent(err.Error())
+		}
+		return Sent("shown")
+	}
 	client, err := e.client()
 	if err != nil {
 		return Permanent(err.Error())

@@ -126,6 +126,9 @@ func (c *Common) facts(n cases.Notice, when func(time.Time) string) []string {
 	if !n.Case.StartedAt.IsZero() {
 		parts = append(parts, c.text("webhook.message.since", "time", when(n.Case.StartedAt)))
 	}
+	if len(n.For) > 0 {
+		parts = append(parts, c.text("webhook.message.for", "who", plain(strings.Join(n.For, ", "), 200)))
+	}
 	if n.Case.GradeReason != "" {
 		reason := plain(string(n.Case.GradeReason), 200)
 		parts = append(parts, c.text("webhook.message.grade", "grade", n.Case.Grade, "reason", reason))

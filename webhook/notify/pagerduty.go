@@ -69,9 +69,6 @@ func (p *PagerDuty) Open(env Env) error {
 // SingleOnly: every incident is an event of its own.
 func (*PagerDuty) SingleOnly() {}
 
-// Follows: an acknowledgement is passed on.
-func (*PagerDuty) Follows(w cases.What) bool { return w == cases.WhatAcknowledged }
-
 type pagerDutyEvent struct {
 	RoutingKey  string            `json:"routing_key"`
 	EventAction string            `json:"event_action"`

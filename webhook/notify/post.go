@@ -38,6 +38,7 @@ const (
 type Poster struct {
 	client *http.Client
 	now    func() time.Time
+	show   io.Writer // nil but for previews, see NewPreview
 }
 
 // NewPoster returns a poster over the transport; nil is one of its own, with proxies from the environment.
@@ -87,6 +88,9 @@ type Reply struct {
 // A channel whose server says more in the body than in the status refines the outcome. The reason holds no secret.
 func (p *Poster) Post(ctx context.Context, r Request) (Reply, Outcome) {
 	hide := secretsOf(r)
+	if p.show != nil {
+		return p.preview(r, hide)
+	}
 	var written atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteRequest: func(i httptrace.WroteRequestInfo) { written.Store(i.Err == nil) },

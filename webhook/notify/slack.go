@@ -101,11 +101,6 @@ func (s *Slack) Destination() string {
 	return destination("slack", s.WebhookURL, s.Token, Secret(s.Channel))
 }
 
-// Follows: a bot shows an acknowledgement in its message.
-func (s *Slack) Follows(w cases.What) bool {
-	return w == cases.WhatAcknowledged && (s.Token != "" || s.TokenFile != "")
-}
-
 // Send posts the message, not before the channel's quota allows it. As a bot it first brings the case's own message up to date, and what is new goes into
 // the thread below it.
 func (s *Slack) Send(ctx context.Context, m cases.Message) Outcome {

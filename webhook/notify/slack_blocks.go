@@ -127,6 +127,9 @@ func (s *Slack) stateLine(n cases.Notice) string {
 	if !n.Case.StartedAt.IsZero() {
 		parts = append(parts, s.text("webhook.message.since", "time", slackTime(n.Case.StartedAt)))
 	}
+	if len(n.For) > 0 {
+		parts = append(parts, s.text("webhook.message.for", "who", inCode(strings.Join(n.For, ", "))))
+	}
 	if n.Case.GradeReason != "" {
 		parts = append(parts, s.text("webhook.message.grade", "grade", n.Case.Grade, "reason", inCode(string(n.Case.GradeReason))))
 	}
@@ -321,4 +324,6 @@ func slackSize(blocks []slackBlock) int {
 }
 
 // SlackText is a text that Slack shows as it is.
-func SlackText(text string) string { return escapeSlack(message.CutRunes(message.Plain(text), 1000, "…")) }
+func SlackText(text string) string {
+	return escapeSlack(message.CutRunes(message.Plain(text), 1000, "…"))
+}

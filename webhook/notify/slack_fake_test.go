@@ -25,6 +25,9 @@ type fakeSlack struct {
 	last  time.Time
 	fail  []func(w http.ResponseWriter) // answers for the next requests, before anything is checked
 	tried int
+
+	updates []slackPost // ThreadTS is the message that was changed
+	gone    bool        // the first message was deleted
 }
 
 type slackPost struct {
@@ -33,6 +36,7 @@ type slackPost struct {
 	Text     string
 	ThreadTS string
 	Texts    []fakeText
+	Buttons  []string
 }
 
 type fakeText struct {
@@ -69,6 +73,31 @@ func newFakeSlack(t *testing.T) *fakeSlack {
 			fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":"1700000000.%06d"}`, f.channel, len(f.posts))
 			f.mu.Unlock()
 		}
+	})
+	mux.HandleFunc("POST /api/chat.update", func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var raw json.RawMessage
+		var to struct{ Channel, TS string }
+		if r.Header.Get("Authorization") != "Bearer "+f.token || json.NewDecoder(r.Body).Decode(&raw) != nil || json.Unmarshal(raw, &to) != nil {
+			fmt.Fprint(w, `{"ok":false,"error":"invalid_auth"}`)
+			return
+		}
+		post, code := readSlack(raw)
+		switch {
+		case code != "":
+		case !strings.HasPrefix(to.Channel, "C"): // names are not taken here
+			code = "channel_not_found"
+		case f.gone:
+			code = "message_not_found"
+		}
+		if code != "" {
+			fmt.Fprintf(w, `{"ok":false,"error":%q}`, code)
+			return
+		}
+		post.ThreadTS = to.TS
+		f.updates = append(f.updates, post)
+		fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":%q}`, to.Channel, to.TS)
 	})
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(f.Close)
@@ -125,9 +154,9 @@ func readSlack(raw json.RawMessage) (slackPost, string) {
 		Text     string `json:"text"`
 		ThreadTS string `json:"thread_ts"`
 		Blocks   []struct {
-			Type     string `json:"type"`
-			Text     *text  `json:"text"`
-			Elements []text `json:"elements"`
+			Type     string            `json:"type"`
+			Text     *text             `json:"text"`
+			Elements []json.RawMessage `json:"elements"`
 		} `json:"blocks"`
 	}
 	if err := json.Unmarshal(raw, &m); err != nil {
@@ -153,8 +182,25 @@ func readSlack(raw json.RawMessage) (slackPost, string) {
 			ok = b.Text != nil && check(*b.Text, 3000, "plain_text mrkdwn")
 		case "context":
 			ok = len(b.Elements) >= 1 && len(b.Elements) <= 10
-			for _, e := range b.Elements {
-				ok = check(e, 2000, "plain_text mrkdwn") && ok
+			for _, raw := range b.Elements {
+				var e text
+				ok = json.Unmarshal(raw, &e) == nil && check(e, 2000, "plain_text mrkdwn") && ok
+			}
+		case "actions":
+			ok = len(b.Elements) >= 1 && len(b.Elements) <= 25
+			ids := map[string]bool{}
+			for _, raw := range b.Elements {
+				var e struct {
+					Type     string `json:"type"`
+					Text     text   `json:"text"`
+					ActionID string `json:"action_id"`
+					Value    string `json:"value"`
+					Style    string `json:"style"`
+				}
+				ok = json.Unmarshal(raw, &e) == nil && e.Type == "button" && check(e.Text, 75, "plain_text") && e.ActionID != "" && len(e.ActionID) <= 255 && !ids[e.ActionID] &&
+					len(e.Value) <= 2000 && strings.Contains(" primary danger", e.Style) && ok
+				ids[e.ActionID] = true
+				post.Buttons = append(post.Buttons, e.ActionID+" "+e.Value)
 			}
 		}
 		if !ok {
