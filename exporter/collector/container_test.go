@@ -380,6 +380,47 @@ func TestContainerVanishes(t *testing.T) {
 	}
 }
 
+// TestContainerChurn: groups come and go while they are read. No scrape fails, no container is there in part, and nothing is kept of those that went.
+func TestContainerChurn(t *testing.T) {
+	t.Parallel()
+	c := hostOf(t, many(3))
+	root := c.host.sys("fs/cgroup/docker")
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			dir := filepath.Join(root, fmt.Sprintf("%064x", 1000+i%7))
+			_ = os.Mkdir(dir, 0o755)
+			_ = os.WriteFile(filepath.Join(dir, "memory.current"), []byte("1\n"), 0o600)
+			_ = os.RemoveAll(filepath.Join(root, fmt.Sprintf("%064x", 1000+(i+3)%7)))
+		}
+	}()
+	for range 100 {
+		got, err := sent(t, c)
+		if err != nil {
+			t.Error(err)
+		}
+		if n := len(only(got, containerLastSeen.Name)); n < 4 {
+			t.Fatalf("%d groups, want the root and three that stay", n)
+		}
+	}
+	close(stop)
+	<-done
+	for i := range 7 {
+		if err := os.RemoveAll(filepath.Join(root, fmt.Sprintf("%064x", 1000+i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := sent(t, c); err != nil || len(c.known) != 4 {
+		t.Errorf("%v; %d groups are kept, want 4", err, len(c.known))
+	}
+}
+
 // TestContainerNone: a host without control groups has nothing to collect.
 func TestContainerNone(t *testing.T) {
 	t.Parallel()

@@ -23,10 +23,10 @@ func (r *Reader) enumerate() nvml.Return {
 	}
 	r.devices = nil
 	for i := range count {
-		d := device{id: Identity{Index: i, Device: fmt.Sprintf("nvidia%d", i)}}
+		d := &device{id: Identity{Index: i, Device: fmt.Sprintf("nvidia%d", i)}}
 		if h, ret := r.lib.DeviceGetHandleByIndex(i); ret == nvml.SUCCESS {
 			d.handle = h
-			r.identify(&d)
+			r.identify(d)
 		}
 		if d.id.UUID != "" {
 			r.known[d.id.UUID] = d.id
@@ -81,13 +81,13 @@ func text(b []uint8) string {
 
 // ask returns the GPU with its values, and after it its MIG instances. What the GPU does not support, or tells in a form that cannot be true, stays
 // NaN.
-func (r *Reader) ask(d device) []GPU {
+func (r *Reader) ask(d *device) []GPU {
 	g := GPU{Identity: d.id, Values: Unknown()}
 	lost := []GPU{{Identity: d.id, Values: Unknown(), Lost: true, XIDs: r.xids.of(d.id.UUID)}}
 	if d.handle == nil {
 		return lost
 	}
-	if r.readFields(d.handle, &g.Values) {
+	if r.readFields(d, &g.Values) {
 		return lost
 	}
 	for _, c := range calls {
@@ -105,7 +105,7 @@ func (r *Reader) ask(d device) []GPU {
 }
 
 // instances returns the MIG instances of a GPU. Several compute instances share the memory of one GPU instance; the GPU instance is what is listed.
-func (r *Reader) instances(d device, processes map[string][]Process) []GPU {
+func (r *Reader) instances(d *device, processes map[string][]Process) []GPU {
 	if !r.symbols.has("nvmlDeviceGetMaxMigDeviceCount") || !r.symbols.has("nvmlDeviceGetMigDeviceHandleByIndex") || !r.symbols.has("nvmlDeviceGetGpuInstanceId") {
 		return nil
 	}

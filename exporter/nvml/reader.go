@@ -27,7 +27,7 @@ type Reader struct {
 
 	lib     nvml.Interface // nil when not initialised
 	symbols symbols
-	devices []device
+	devices []*device
 	driver  string              // its version
 	known   map[string]Identity // every GPU that was seen, by UUID
 	xids    tally
@@ -42,6 +42,7 @@ type Reader struct {
 type device struct {
 	handle nvml.Device
 	id     Identity
+	noLink bool // it was asked for its NVLinks one by one and has none
 }
 
 // NewReader returns a Reader. It loads nothing before the first Read.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -310,16 +311,22 @@ func TestChild(t *testing.T) {
 	all[os.Getenv("FORESHOCK_NVML_SCENARIO")].run(t, s)
 }
 
+// headerFolder is where NVIDIA's nvml.h lies, which comes with the binding.
+var headerFolder = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml").Output()
+	return filepath.Join(strings.TrimSpace(string(out)), "pkg", "nvml"), err
+})
+
 // buildStub compiles the stand-in library. The C compiler is there whenever cgo is.
 func buildStub(t *testing.T, dir string, without []string) string {
 	t.Helper()
 	library := filepath.Join(dir, "libnvidia-ml.so.1")
 	args := []string{"-shared", "-fPIC", "-o", library}
-	header, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/NVIDIA/go-nvml").Output()
+	header, err := headerFolder()
 	if err != nil {
 		t.Fatalf("looking for the folder of nvml.h: %v", err)
 	}
-	args = append(args, "-I", filepath.Join(strings.TrimSpace(string(header)), "pkg", "nvml"), "-Wno-deprecated-declarations")
+	args = append(args, "-I", header, "-Wno-deprecated-declarations")
 	for _, w := range without {
 		if w != "OLD" {
 			w = "NO_" + w

@@ -204,6 +204,21 @@ var moreScenarios = map[string]scenario{
 		}
 	}},
 
+	// A GPU is plugged in while the program runs: it is read, and its errors are counted. One that was without links is asked for them anew.
+	"hot-plug": {run: func(t *testing.T, s *stub) {
+		s.script(t, oneGPU()...)
+		r := s.reader()
+		only(t, r.Read())
+		s.script(t, "count 2", "0.uuid GPU-aaaa", "0.minor 0", "1.uuid GPU-bbbb", "1.minor 1", "1.temp 33", "0.field.161.3 5")
+		got := r.Read()
+		if got.State != OK || len(got.GPUs) != 2 || got.GPUs[1].Values[Temperature] != 33 || got.GPUs[0].Values[NVLinkReplay] != 5 {
+			t.Errorf("%+v", got)
+		}
+		s.appendEvent(t, 1, 31)
+		until(t, r, "an error of the new GPU", func(s Snapshot) bool { return s.GPUs[1].XIDs.Count[31] == 1 })
+		r.Close()
+	}},
+
 	// While the driver hangs in another call, errors are still counted: that is when they come.
 	"hanging read": {run: func(t *testing.T, s *stub) {
 		s.script(t, oneGPU()...)

@@ -63,14 +63,14 @@ var linkFields = []field{
 }
 
 // readFields fills in what nvmlDeviceGetFieldValues tells, and reports whether the GPU is lost.
-func (r *Reader) readFields(h nvml.Device, v *Values) (lost bool) {
+func (r *Reader) readFields(d *device, v *Values) (lost bool) {
 	if !r.symbols.has("nvmlDeviceGetFieldValues") {
 		return false
 	}
-	if lost = askFields(h, fields, func(f field, x float64) { v.set(f.value, x*f.unit) }); lost {
+	if lost = askFields(d.handle, fields, func(f field, x float64) { v.set(f.value, x*f.unit) }); lost {
 		return true
 	}
-	if !math.IsNaN(v[NVLinkReplay]) {
+	if !math.IsNaN(v[NVLinkReplay]) || d.noLink {
 		return false
 	}
 	var per []field
@@ -80,11 +80,13 @@ func (r *Reader) readFields(h nvml.Device, v *Values) (lost bool) {
 			per = append(per, f)
 		}
 	}
-	return askFields(h, per, func(f field, x float64) {
+	d.noLink = true
+	return askFields(d.handle, per, func(f field, x float64) {
 		if old := v[f.value]; !math.IsNaN(old) {
 			x += old
 		}
 		v.set(f.value, x)
+		d.noLink = false
 	})
 }
 
