@@ -134,7 +134,7 @@ func (r *Reader) instances(d *device, processes map[string][]Process) []GPU {
 		}
 		for _, c := range calls {
 			if c.instance && r.symbols.has(c.symbols...) && c.wanted(&g.Values) {
-				c.ask(h, &g.Values)
+				_ = c.ask(h, &g.Values) // what an instance does not tell stays unknown
 			}
 		}
 		g.Processes = processes[g.Instance]
