@@ -147,8 +147,8 @@ func TestAbsent(t *testing.T) {
 func TestDashboardsOfHosts(t *testing.T) {
 	t.Parallel()
 	have := published(t)
-	metric := regexp.MustCompile(`\b(DCGM_FI_\w+|foreshock_gpu_\w+|foreshock_container_\w+|container_\w+)[{)\[ ]`)
-	for _, name := range []string{"gpu.json", "containers.json"} {
+	metric := regexp.MustCompile(`\b(DCGM_FI_\w+|foreshock_gpu_\w+|foreshock_container_\w+|container_\w+|foreshock_log_\w+)[{)\[ ]`)
+	for _, name := range []string{"gpu.json", "containers.json", "logs-overview.json"} {
 		b, err := os.ReadFile(filepath.Join("../dashboards", name))
 		if err != nil {
 			t.Fatal(err)

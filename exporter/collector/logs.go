@@ -48,12 +48,17 @@ var (
 	logNew          = counter("foreshock_log_new_templates_total", "Templates seen for the first time.", "source")
 	logMerged       = counter("foreshock_log_merged_templates_total", "Templates that became part of another one.", "source")
 	logForgotten    = counter("foreshock_log_forgotten_templates_total", "Templates forgotten because there are more than allowed.", "source")
+	logSequences    = counter("foreshock_log_sequences_total", "Sessions that are over, by verdict: normal, abnormal, or unjudged, which were learnt from.", "source", "verdict")
+	logOpen         = gauge("foreshock_log_open_sequences", "Sessions that are not over yet.", "source")
+	logFlow         = counter("foreshock_log_flow_total", "How often one template followed another in ordinary sessions; from begin, to end.", "source", "from", "to")
+	logFlowOver     = counter("foreshock_log_flow_unpublished_total", "Steps of sessions that have no series because there are more than allowed.", "source")
 	logOver         = counter("foreshock_log_unpublished_total", "Messages of templates that have no series because there are more than allowed.", "source")
 )
 
 var logFamilies = []*Family{
 	logReadLines, logReadBytes, logMessages, logLast, logExcluded, logSampled, logLagBytes, logLagSeconds, logFiles, logStuck, logProblems, logMatches,
 	logLastMatch, logField, logTemplate, logTemplateInfo, logRarity, logShifts, logTemplates, logNew, logMerged, logForgotten, logOver,
+	logSequences, logOpen, logFlow, logFlowOver,
 }
 
 // logLines publishes what logs say.
@@ -75,6 +80,7 @@ type logSource struct {
 	levels, last     []series
 	reasons          map[string]series
 	rules, lastMatch []series
+	verdicts         []series // normal, abnormal, unjudged, open, over; nil: no sequences
 	fields           map[[2]string]series
 	template         map[logs.ID]*templateSeries
 }
@@ -141,6 +147,12 @@ func newLogSource(config *digest.Source, stream *follow.Stream, pipeline *digest
 	for _, r := range config.Rules {
 		s.rules = append(s.rules, logMatches.with(s.name, r.Name))
 		s.lastMatch = append(s.lastMatch, logLastMatch.with(s.name, r.Name))
+	}
+	if config.Sequences.Key != "" {
+		for _, v := range []string{"normal", "abnormal", "unjudged"} {
+			s.verdicts = append(s.verdicts, logSequences.with(s.name, v))
+		}
+		s.verdicts = append(s.verdicts, logOpen.with(s.name), logFlowOver.with(s.name))
 	}
 	return s
 }
@@ -209,6 +221,15 @@ func (s *logSource) send(ch chan<- prometheus.Metric, now time.Time, texts map[l
 	}
 	s.sendFields(ch, f)
 	s.sendTemplates(ch, f, texts)
+	if s.verdicts != nil {
+		q := f.Sequences
+		for i, n := range []uint64{q.Normal, q.Abnormal, q.Unjudged, uint64(q.Open), q.OverFlow} {
+			s.verdicts[i].send(ch, float64(n))
+		}
+		for _, step := range q.Flow {
+			logFlow.send(ch, float64(step.Count), s.name, step.From, step.To)
+		}
+	}
 }
 
 func (s *logSource) sendFields(ch chan<- prometheus.Metric, f *digest.Figures) {

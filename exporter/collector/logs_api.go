@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,12 +35,16 @@ func (s *Set) Routes() map[string]http.Handler {
 	return out
 }
 
-// Routes returns /api/v1/templates, where sources are configured.
+// Routes returns /api/v1/templates, /api/v1/sequences and /api/v1/flow, where sources are configured.
 func (c *logLines) Routes() map[string]http.Handler {
 	if len(c.sources) == 0 {
 		return nil
 	}
-	return map[string]http.Handler{"GET /api/v1/templates": http.HandlerFunc(c.serveTemplates)}
+	routes := map[string]http.Handler{}
+	for path, answer := range map[string]func(url.Values) (any, error){"templates": c.templates, "sequences": c.sequences, "flow": c.flow} {
+		routes["GET /api/v1/"+path] = answering(answer)
+	}
+	return routes
 }
 
 // templateAnswer is one template in the answer of /api/v1/templates.
@@ -67,19 +73,41 @@ const (
 	maxTemplates     = 100_000
 )
 
-// serveTemplates answers with the templates as last saved. Parameters: source, id, new_since (a time, RFC 3339), sort (count, rarity, first_seen,
-// last_seen), limit.
-func (c *logLines) serveTemplates(w http.ResponseWriter, r *http.Request) {
-	answer, err := c.templates(r.URL.Query())
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.Header().Set("Cache-Control", "no-store")
-	var body any = map[string]any{"status": "success", "data": answer}
-	if err != nil {
-		w.WriteHeader(http.StatusBadRequest)
-		body = map[string]any{"status": "error", "errorType": "bad_data", "error": err.Error()}
+// answering writes an answer in the form of Prometheus' API.
+func answering(answer func(url.Values) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		data, err := answer(r.URL.Query())
+		var body any = map[string]any{"status": "success", "data": data}
+		if err != nil {
+			w.WriteHeader(http.StatusBadRequest)
+			body = map[string]any{"status": "error", "errorType": "bad_data", "error": err.Error()}
+		}
+		_ = json.NewEncoder(w).Encode(body) // the client is gone
+	})
+}
+
+// chosen returns the sources that the parameter source means, after a look at the names of all parameters.
+func (c *logLines) chosen(query url.Values, known ...string) ([]*logSource, error) {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("parameter %q: want one of %s", name, strings.Join(known, ", "))
+		}
 	}
-	_ = json.NewEncoder(w).Encode(body) // the client is gone
+	want := query.Get("source")
+	if want == "" {
+		return c.sources, nil
+	}
+	names := []string{}
+	for _, s := range c.sources {
+		if s.name == want {
+			return []*logSource{s}, nil
+		}
+		names = append(names, s.name)
+	}
+	return nil, fmt.Errorf("parameter \"source\": got %q, want one of %s", want, strings.Join(names, ", "))
 }
 
 var templateOrders = map[string]func(a, b templateAnswer) int{
@@ -89,20 +117,14 @@ var templateOrders = map[string]func(a, b templateAnswer) int{
 	"last_seen":  func(a, b templateAnswer) int { return b.LastSeen.Compare(a.LastSeen) },
 }
 
-func (c *logLines) templates(query map[string][]string) ([]templateAnswer, error) {
-	get := func(name string) string { return strings.Join(query[name], ",") }
-	for name := range query {
-		if !slices.Contains([]string{"source", "id", "new_since", "sort", "limit"}, name) {
-			return nil, fmt.Errorf("parameter %q: want source, id, new_since, sort or limit", name)
-		}
+// templates answers with the templates as last saved. Parameters: source, id, new_since (a time, RFC 3339), sort (count, rarity, first_seen,
+// last_seen), limit.
+func (c *logLines) templates(query url.Values) (any, error) {
+	sources, err := c.chosen(query, "source", "id", "new_since", "sort", "limit")
+	if err != nil {
+		return nil, err
 	}
-	names := []string{}
-	for _, s := range c.sources {
-		names = append(names, s.name)
-	}
-	if s := get("source"); s != "" && !slices.Contains(names, s) {
-		return nil, fmt.Errorf("parameter \"source\": got %q, want one of %s", s, strings.Join(names, ", "))
-	}
+	get := query.Get
 	order, ok := templateOrders[cmp.Or(get("sort"), "count")]
 	if !ok {
 		return nil, fmt.Errorf("parameter \"sort\": got %q, want count, rarity, first_seen or last_seen", get("sort"))
@@ -118,10 +140,7 @@ func (c *logLines) templates(query map[string][]string) ([]templateAnswer, error
 		}
 	}
 	out := []templateAnswer{}
-	for _, s := range c.sources {
-		if get("source") != "" && get("source") != s.name {
-			continue
-		}
+	for _, s := range sources {
 		for _, t := range s.pipeline.Templates() {
 			if id := get("id"); (id == "" || id == t.ID.String()) && !t.First.Before(since) {
 				out = append(out, answerOf(s.name, t))
@@ -144,4 +163,89 @@ func answerOf(source string, t logs.Template) templateAnswer {
 		a.Evolution = append(a.Evolution, stepAnswer{s.Since, s.Text})
 	}
 	return a
+}
+
+// sequenceAnswer is one session that took an unusual path.
+type sequenceAnswer struct {
+	Source string    `json:"source"`
+	Key    string    `json:"key"`
+	Score  float64   `json:"score"`
+	Step   int       `json:"step"` // the index of the unusual line; the number of lines: what usually comes did not come
+	Lines  []string  `json:"lines"`
+	First  time.Time `json:"first"`
+	Last   time.Time `json:"last"`
+	Closed string    `json:"closed"`
+}
+
+// sequences answers with the last sessions that took an unusual path, the newest first. Parameter: source.
+func (c *logLines) sequences(query url.Values) (any, error) {
+	sources, err := c.chosen(query, "source")
+	if err != nil {
+		return nil, err
+	}
+	out := []sequenceAnswer{}
+	for _, s := range sources {
+		f := s.pipeline.Figures()
+		if f == nil {
+			continue
+		}
+		for _, a := range f.Sequences.Recent {
+			out = append(out, sequenceAnswer{s.name, a.Key, a.Score, a.At, a.Lines, a.First, a.Last, string(a.Why)})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b sequenceAnswer) int { return b.Last.Compare(a.Last) })
+	return out, nil
+}
+
+// flowAnswer is the graph of the usual paths of one source.
+type flowAnswer struct {
+	Source string           `json:"source"`
+	Nodes  []flowNodeAnswer `json:"nodes"`
+	Edges  []flowEdgeAnswer `json:"edges"`
+}
+
+type flowNodeAnswer struct {
+	ID       string `json:"id"` // begin, end, or that of a template
+	Template string `json:"template,omitempty"`
+	Count    int    `json:"count"`
+	Sessions int    `json:"sessions"`
+}
+
+type flowEdgeAnswer struct {
+	From  string  `json:"from"`
+	To    string  `json:"to"`
+	Count int     `json:"count"`
+	Share float64 `json:"share"`
+}
+
+// flow answers with the paths of the ordinary sessions that were learnt from last. Parameter: source.
+func (c *logLines) flow(query url.Values) (any, error) {
+	sources, err := c.chosen(query, "source")
+	if err != nil {
+		return nil, err
+	}
+	out := []flowAnswer{}
+	for _, s := range sources {
+		f := s.pipeline.Figures()
+		if f == nil || len(f.Sequences.Paths.Nodes) == 0 {
+			continue
+		}
+		texts := map[logs.ID]string{}
+		for _, t := range s.pipeline.Templates() {
+			texts[t.ID] = t.Text
+		}
+		a := flowAnswer{Source: s.name, Nodes: []flowNodeAnswer{}, Edges: []flowEdgeAnswer{}}
+		for _, n := range f.Sequences.Paths.Nodes {
+			node := flowNodeAnswer{ID: n.Kind, Count: n.Count, Sessions: n.Sessions}
+			if n.Kind == logs.FlowEvent {
+				node.ID, node.Template = n.ID.String(), texts[n.ID]
+			}
+			a.Nodes = append(a.Nodes, node)
+		}
+		for _, e := range f.Sequences.Paths.Edges {
+			a.Edges = append(a.Edges, flowEdgeAnswer{a.Nodes[e.From].ID, a.Nodes[e.To].ID, e.Count, e.Share})
+		}
+		out = append(out, a)
+	}
+	return out, nil
 }

@@ -111,9 +111,7 @@ type Sequences struct {
 	MaxLength int               `json:"max_length" min:"2" max:"100000" help:"Messages after which a session is over."`
 	MaxOpen   int               `json:"max_open" min:"1" max:"1000000" help:"Sessions at a time; of more, the oldest are over."`
 	Model     string            `json:"model" help:"How sessions are judged."`
-	Train     int               `json:"train" min:"10" max:"1000000" help:"Sessions that a model is fitted to before any is judged, and again after as many more."`
-
-	key, end *regexp.Regexp
+	Train     int               `json:"train" min:"10" max:"100000" help:"Sessions that a model is fitted to before any is judged, and again after as many more."`
 }
 
 // Default returns the configuration before anything is said.
@@ -131,7 +129,7 @@ func defaultSource() *Source {
 			Format: "none", Message: []string{"msg", "message", "log", "event"}, Level: []string{"level", "lvl", "severity", "loglevel", "log.level"},
 		},
 		Templates: Templates{Enabled: true, Max: 4096, Published: 200},
-		Sequences: Sequences{Idle: registry.Duration(60e9), MaxLength: 1000, MaxOpen: 10_000, Model: "ngram", Train: 1000},
+		Sequences: Sequences{Idle: registry.Duration(60e9), MaxLength: 1000, MaxOpen: 10_000, Model: "auto", Train: logs.DefaultLearn},
 	}
 }
 
@@ -263,14 +261,23 @@ func (t *Templates) Validate() error {
 	return t.options.Validate()
 }
 
-// Validate compiles the patterns.
-func (q *Sequences) Validate() (err error) {
-	if q.key, err = compile("key", q.Key); err != nil {
+// Validate checks the patterns.
+func (q *Sequences) Validate() error {
+	if q.Key == "" {
+		return nil
+	}
+	key, err := compile("key", q.Key)
+	if err != nil {
 		return err
 	}
-	if q.key != nil && q.key.NumSubexp() != 1 {
+	if key.NumSubexp() != 1 {
 		return fmt.Errorf("parameter \"key\": got %q, want a regular expression with one group, as in request=(\\S+)", q.Key)
 	}
-	q.end, err = compile("end", q.End)
-	return err
+	if _, err := compile("end", q.End); err != nil {
+		return err
+	}
+	if _, err := logs.Sequences.Get(q.Model); err != nil {
+		return fmt.Errorf("parameter \"model\": %w", err)
+	}
+	return nil
 }

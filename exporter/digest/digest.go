@@ -82,6 +82,15 @@ func NewPipeline(s *Source, report follow.Reporter) (*Pipeline, error) {
 		}
 		p.mine = mine
 	}
+	if s.Sequences.Key != "" {
+		if p.mine == nil {
+			return nil, fmt.Errorf("%s: \"sequences\" need \"templates\": they are sequences of these", s.Name)
+		}
+		var err error
+		if p.sessions, err = newSessions(&s.Sequences, func(id logs.ID) logs.ID { return p.mine.miner.Resolve(id) }); err != nil {
+			return nil, err
+		}
+	}
 	return p, nil
 }
 
@@ -121,7 +130,13 @@ func (p *Pipeline) Take(r follow.Record) {
 		}
 	}
 	if p.mine != nil && len(bytes.TrimSpace(text)) > 0 {
-		p.mine.take(text, level, p.now, f)
+		match := p.mine.take(text, level, p.now, f)
+		if p.sessions != nil {
+			if match.Moved {
+				p.sessions.move()
+			}
+			p.sessions.take(r.Text, match.ID, p.now, &f.Sequences)
+		}
 	}
 }
 
@@ -239,19 +254,19 @@ func (p *Pipeline) count(level Level) {
 	}
 }
 
-// Tick notes the time, which is that of the records that come next.
+// Tick notes the time, which is that of the records that come next, and ends sessions that were idle.
 func (p *Pipeline) Tick(now time.Time) bool {
 	p.now = now
-	return false
+	return p.sessions != nil && p.sessions.expire(now, &p.figures.Sequences)
 }
 
 // saved is the state of a pipeline.
 type saved struct {
-	Version int             `json:"version"`
-	Figures Figures         `json:"figures"`
-	Counts  []templateCount `json:"templates,omitempty"`
-	Miner   []byte          `json:"miner,omitempty"`
-	Session json.RawMessage `json:"sessions,omitempty"`
+	Version  int             `json:"version"`
+	Figures  Figures         `json:"figures"`
+	Counts   []templateCount `json:"templates,omitempty"`
+	Miner    []byte          `json:"miner,omitempty"`
+	Sessions *savedSessions  `json:"sessions,omitempty"`
 }
 
 const savedVersion = 1
@@ -268,7 +283,12 @@ func (p *Pipeline) Save() ([]byte, error) {
 			f.Fields[i].Values[v] = *n
 		}
 	}
-	s := saved{Version: savedVersion, Figures: f}
+	s := saved{Version: savedVersion}
+	if p.sessions != nil {
+		kept := p.sessions.save(&f.Sequences)
+		s.Sessions = &kept
+	}
+	s.Figures = f
 	if p.mine != nil {
 		s.Miner, s.Counts = p.mine.save()
 		p.mine.publish(&f)
@@ -292,6 +312,11 @@ func (p *Pipeline) Load(b []byte) error {
 	}
 	if p.mine != nil && s.Miner != nil {
 		if err := p.mine.load(s.Miner, s.Counts); err != nil {
+			return err
+		}
+	}
+	if p.sessions != nil && s.Sessions != nil {
+		if err := p.sessions.load(*s.Sessions, s.Figures.Sequences); err != nil {
 			return err
 		}
 	}

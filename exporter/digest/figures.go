@@ -23,7 +23,7 @@ type Figures struct {
 	Templates     []TemplateFigure // those that have series, sorted by id
 	Miner         logs.Stats
 	Sequences     SequenceFigures
-	// All templates, for who asks; nil when they are off. Flow is the graph of normal paths.
+	// All templates, for who asks; nil when they are off.
 	All func() []logs.Template `json:"-"`
 }
 

@@ -33,7 +33,7 @@ func newTemplates(o *Templates) (*templates, error) {
 }
 
 // take counts one message.
-func (t *templates) take(text []byte, level Level, now time.Time, f *Figures) {
+func (t *templates) take(text []byte, level Level, now time.Time, f *Figures) logs.Match {
 	match := t.miner.Add(text, now)
 	c := t.counts[match.ID]
 	if match.Moved {
@@ -43,13 +43,14 @@ func (t *templates) take(text []byte, level Level, now time.Time, f *Figures) {
 	if c == nil {
 		if len(t.counts) >= t.o.Published && !t.evict(now) {
 			f.OverTemplates++
-			return
+			return match
 		}
 		c = &templateCount{ID: match.ID}
 		t.counts[match.ID] = c
 	}
 	c.Messages[level]++
 	c.Last = now
+	return match
 }
 
 // move ends the series of templates that became others. What they counted is not added to the others: a counter that jumps would look like a burst.
