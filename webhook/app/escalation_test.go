@@ -301,3 +301,33 @@ at 30m5s expect boss resolved
 at 31m expect nothing
 `)
 }
+
+// The worked example of docs/escalation.md.
+func TestScriptManual(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+people: {ann: {channels: [ann]}}
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: page, steps: [{wait: 5m, targets: [channel:pager]}, {wait: 10m, targets: [channel:boss]}]}]}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 5m  expect pager escalated step 1
+at 6m  acknowledge Down {"by": "ann"}
+at 6m  expect chat acknowledged
+at 6m  expect pager acknowledged
+at 36m expect chat expired
+at 36m expect pager expired
+at 36m expect ann expired
+at 44m expect nothing
+at 45m expect chat sla_warning
+at 45m expect pager sla_warning
+at 46m expect boss escalated step 2
+at 50m resolve Down severity=critical
+at 50m expect chat resolved
+at 50m expect pager resolved
+at 50m expect boss resolved
+at 5h  expect nothing
+`)
+}
