@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -29,6 +30,10 @@ import (
 )
 
 const name = "foreshock-exporter"
+
+// gcPercent is how much the heap may grow before it is cleaned, in percent of what is in use. Go's own 100 costs a megabyte more on each host and saves a
+// twentieth of the CPU time of a scrape; the variable GOGC has the last word.
+const gcPercent = 40
 
 // drain is how long a scrape in progress may take to end after a signal.
 const drain = 5 * time.Second
@@ -54,6 +59,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	o.logConfig.Writer = stderr
 	log := o.logger()
 	runtime.GOMAXPROCS(o.maxProcs)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	h := collector.ThisHost(log)
 	h.Proc, h.Sys, h.Root, h.Udev = o.proc, o.sys, o.root, o.udev
 	set, err := collector.NewSet(collector.Config{Host: h, Log: log, Enabled: o.enabled, Options: o.collectors})

@@ -107,14 +107,16 @@ func besideNodeExporter(b *testing.B, env string) {
 		b.ReportMetric(spent[i].wall.Seconds()*1e3/scrapes, who+"-wall-ms/scrape")
 		b.ReportMetric(spent[i].cpu.Seconds()*1e3/scrapes, who+"-cpu-ms/scrape")
 	}
-	var resident [2]float64
+	var resident, own [2]float64
 	for i, who := range []string{"ours", "theirs"} {
 		slices.Sort(each[i])
 		b.ReportMetric(each[i][len(each[i])*99/100].Seconds()*1e3, who+"-p99-ms")
-		resident[i] = residentMiB(b, programs[i].pid)
+		resident[i], own[i] = memoryMiB(b, programs[i].pid, "VmRSS:"), memoryMiB(b, programs[i].pid, "RssAnon:")
 		b.ReportMetric(resident[i], who+"-rss-MiB")
+		b.ReportMetric(own[i], who+"-own-MiB")
 	}
 	b.ReportMetric(resident[0]/resident[1], "rss-ratio")
+	b.ReportMetric(own[0]/own[1], "own-ratio")
 	b.ReportMetric(spent[0].wall.Seconds()/spent[1].wall.Seconds(), "wall-ratio")
 	b.ReportMetric(spent[0].cpu.Seconds()/spent[1].cpu.Seconds(), "cpu-ratio")
 	b.ReportMetric(0, "ns/op") // of both together: says nothing
@@ -149,18 +151,19 @@ func BenchmarkIdle(b *testing.B) {
 		}
 	}
 	b.ReportMetric(worst.Seconds()*1e3, "slowest-ms")
-	b.ReportMetric(residentMiB(b, program.Process.Pid), "rss-MiB")
+	b.ReportMetric(memoryMiB(b, program.Process.Pid, "VmRSS:"), "rss-MiB")
 	b.ReportMetric(0, "ns/op")
 }
 
-// residentMiB returns the memory that a process has now, VmRSS of proc_pid_status(5): its own and the pages of its program file.
-func residentMiB(b *testing.B, pid int) float64 {
+// memoryMiB returns one line of proc_pid_status(5): VmRSS is the memory that a process has now, RssAnon that part of it which is its own and not pages of
+// the program's file.
+func memoryMiB(b *testing.B, pid int, line string) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
+	for l := range strings.Lines(string(text)) {
+		if f := strings.Fields(l); len(f) == 3 && f[0] == line {
 			kib, err := strconv.Atoi(f[1])
 			if err != nil {
 				b.Fatal(err)
@@ -168,7 +171,7 @@ func residentMiB(b *testing.B, pid int) float64 {
 			return float64(kib) / 1024
 		}
 	}
-	b.Fatalf("no VmRSS in the status of process %d", pid)
+	b.Fatalf("no %s in the status of process %d", line, pid)
 	return 0
 }
 

@@ -64,8 +64,8 @@ type Describer interface {
 
 // Runner is a Collector that works between scrapes, too: it follows or samples something. Set.Run starts it.
 type Runner interface {
-	// Run works until ctx ends and returns nil then. It runs beside Update, so what both touch is guarded. An error or a panic is logged,
-	// and Run is called again after a while.
+	// Run works until ctx ends and returns nil then, or before when there is nothing to do. It runs beside Update, so what both touch is guarded.
+	// An error or a panic is logged, and Run is called again after a while.
 	Run(ctx context.Context) error
 }
 

@@ -60,9 +60,18 @@ func TestAbsent(t *testing.T) {
 			h := emptyHost(t)
 			s, log := logged(t, h, name, nil)
 			values(t, s, time.Minute)
-			values(t, s, time.Minute)
+			got := values(t, s, time.Minute)
 			if strings.Contains(log.String(), "panic") || strings.Count(log.String(), "\n") > 1 {
 				t.Errorf("want at most one line for two scrapes:\n%s", log.String())
+			}
+			delete(got, "success{collector="+name+"}")
+			for k, v := range got {
+				if v == 0 { // no process, no SELinux
+					delete(got, k)
+				}
+			}
+			if len(got) != 0 {
+				t.Errorf("something is read from outside of --path.procfs, --path.sysfs and --path.rootfs: %v", got)
 			}
 		})
 	}

@@ -116,7 +116,7 @@ func (m *member) update(ctx context.Context, ch chan<- prometheus.Metric) (err e
 func (m *member) keepRunning(ctx context.Context, r Runner) {
 	for ctx.Err() == nil {
 		err := m.runOnce(ctx, r)
-		if ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil {
 			return
 		}
 		m.log.Error("The collector stopped its work between scrapes; it is started again", "err", err, "in", runAgain)

@@ -303,18 +303,19 @@ func (w worker) Run(ctx context.Context) error { return w.run(ctx) }
 func TestRun(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var failed, panicked, steady atomic.Int32
+		var failed, panicked, steady, idle atomic.Int32
 		s := setOf(quiet(), map[string]Collector{
 			"plain":  fake(good),
 			"fails":  worker{good, func(context.Context) error { failed.Add(1); return errors.New("no") }},
 			"panics": worker{good, func(context.Context) error { panicked.Add(1); panic("boom") }},
+			"idle":   worker{good, func(context.Context) error { idle.Add(1); return nil }},
 			"steady": worker{good, func(ctx context.Context) error { steady.Add(1); <-ctx.Done(); return nil }},
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 		defer cancel()
 		s.Run(ctx)
-		if failed.Load() != 3 || panicked.Load() != 3 || steady.Load() != 1 {
-			t.Errorf("in 150 s: fails %d, panics %d, steady %d, want 3, 3, 1", failed.Load(), panicked.Load(), steady.Load())
+		if failed.Load() != 3 || panicked.Load() != 3 || steady.Load() != 1 || idle.Load() != 1 {
+			t.Errorf("in 150 s: fails %d, panics %d, steady %d, idle %d, want 3, 3, 1, 1", failed.Load(), panicked.Load(), steady.Load(), idle.Load())
 		}
 	})
 }

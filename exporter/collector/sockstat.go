@@ -50,11 +50,13 @@ func (c *sockstat) Families() []*Family {
 }
 
 func (c *sockstat) Update(_ context.Context, ch chan<- prometheus.Metric) error {
+	found := false
 	for i, path := range c.paths {
 		b, err := c.file.read(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // that version of IP is not in the kernel
 		}
+		found = true
 		if err != nil {
 			return fmt.Errorf("reading sockets: %w", err)
 		}
@@ -73,6 +75,9 @@ func (c *sockstat) Update(_ context.Context, ch chan<- prometheus.Metric) error 
 		if err != nil {
 			return err
 		}
+	}
+	if !found {
+		return ErrNoData
 	}
 	return nil
 }
