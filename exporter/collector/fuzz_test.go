@@ -40,7 +40,7 @@ var parsers = map[string]func(b []byte) error{
 	"proc/mdstat":     func(b []byte) error { _, err := parseMdstat(b); return err },
 	"proc/cpuinfo":    func(b []byte) error { eachCPUInfo(b, func(map[string]string) {}); return nil },
 	"etc/os-release":  func(b []byte) error { majorMinor(parseRelease(b)["VERSION_ID"]); return nil },
-	"hwmon file name": func(b []byte) error { splitSensor(string(b)); cleanSensorName(string(b)); return nil },
+	"hwmon file name": func(b []byte) error { splitSensor(cleanSensorName(string(b))); return nil },
 	"sock_diag":       func(b []byte) error { return new(TCPSockets).add(b) },
 	"netlink":         func(b []byte) error { _, _, err := parseLinks(nil, b); return err },
 }

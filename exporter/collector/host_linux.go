@@ -38,6 +38,7 @@ func adjtimex() (Timex, error) {
 	if err != nil {
 		return Timex{}, err
 	}
+	//nolint:unconvert // these are of 32 bits on a machine of 32 bits
 	return Timex{
 		State: state, Status: t.Status, Shift: t.Shift, TAI: t.Tai,
 		Offset: int64(t.Offset), Freq: int64(t.Freq), MaxError: int64(t.Maxerror), EstError: int64(t.Esterror), Constant: int64(t.Constant),

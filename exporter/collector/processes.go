@@ -119,10 +119,7 @@ func (c *processes) count(ctx context.Context) (n *census, err error) {
 
 // tasks counts the threads of one process. The first one is the process itself.
 func (c *processes) tasks(ctx context.Context, n *census, dir, pid string, state byte) error {
-	names, err := list(dir, "")
-	if err != nil {
-		return nil // it ended, or is not ours to see
-	}
+	names, _ := list(dir, "") // none when it has ended, or is not ours to see
 	for i, name := range names {
 		if name == pid {
 			n.threadStates[state]++
