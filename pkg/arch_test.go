@@ -17,7 +17,7 @@ const module = "github.com/foreshock/foreshock"
 // listed, fails the test: adding one is a decision. "prefix/*" is every package directly below.
 var may = map[string][]string{
 	"pkg/registry": {}, "pkg/series": {}, "pkg/robust": {}, "pkg/message": {}, "pkg/wire": {},
-	"pkg/season":   {"pkg/series", "pkg/robust"},
+	"pkg/topology": {}, "pkg/season": {"pkg/series", "pkg/robust"},
 	"pkg/baseline": {"pkg/series", "pkg/robust", "pkg/season", "pkg/registry", "pkg/wire"},
 	"pkg/detect":   {"pkg/series", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/registry", "pkg/message", "pkg/wire"},
 	"pkg/chart":    {"pkg/series", "pkg/detect"},
@@ -52,8 +52,8 @@ var may = map[string][]string{
 	// The whole flow on virtual time: replay-alerts and simulate.
 	"webhook/replay": {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "webhook/action"},
 	"webhook/api":    {"webhook/auth", "webhook/alert", "webhook/action", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
-	"webhook/config": {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message"},
-	"webhook/app":    {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/message"},
+	"webhook/config": {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message", "pkg/topology"},
+	"webhook/app":    {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/series", "pkg/topology", "pkg/message"},
 	"webhook":        {"webhook/*", "pkg/httpserver", "pkg/message"},
 }
 

@@ -138,6 +138,12 @@ func checkFile(path string, stdout, stderr io.Writer) int {
 		_, err = file.LinkKey()
 	}
 	if err == nil {
+		_, err = file.PrometheusURL()
+	}
+	if err == nil {
+		_, err = file.Graph()
+	}
+	if err == nil {
 		_, err = file.Guard(make([]byte, 32), nil)
 	}
 	if err != nil {

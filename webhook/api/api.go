@@ -64,6 +64,8 @@ type Options struct {
 	Now        func() time.Time                                // nil: time.Now
 	Reply      func(ctx context.Context, address, text string) // tells somebody in another service why it was not done; may be nil
 	Open       []string                                        // beginnings of addresses that check for themselves who asks, such as /interactions/
+	Noise      NoiseStore                                      // mutes, splits and explanations; nil: there are no such addresses
+	Silences   func() map[string]policy.Mutes                  // active silences of Alertmanager by cluster; nil: none are known
 }
 
 // Settings are what a reload may change.
@@ -149,6 +151,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h.onCallRoutes(mux)
 	h.interactionRoutes(mux)
+	h.noiseRoutes(mux)
 	// What changes anything is refused when a browser says that another site asked for it. Senders of alerts are no browsers.
 	h.mux = http.NewCrossOriginProtection().Handler(h.guarded(mux))
 	return h, nil

@@ -28,6 +28,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/foreshock/foreshock/pkg/httpserver"
+	"github.com/foreshock/foreshock/pkg/prom"
+	"github.com/foreshock/foreshock/pkg/topology"
 	"github.com/foreshock/foreshock/webhook/action"
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/api"
@@ -71,6 +73,7 @@ type App struct {
 	calendars *calendars
 	silent    prometheus.Gauge // watchdogs
 	clock     *action.Clock
+	facts     *facts
 	handler   http.Handler
 
 	stop context.CancelFunc // ends the executor and the sweeper
@@ -83,6 +86,8 @@ type App struct {
 // state is what a reload replaces, as a whole.
 type state struct {
 	file     *config.File
+	graph    *topology.Graph // of the file; nil without one
+	prom     *prom.Client    // nil without one
 	channels map[string]notify.Channel
 	settings api.Settings
 }
@@ -146,7 +151,11 @@ func (a *App) wire() error {
 	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
 	handlers := later.Handlers()
 	counters := stage.NewMetrics(o.Registry)
-	parts := stage.Parts{Store: a.store, Rules: a.rules, Authority: authority{a}, Metrics: counters, Now: o.Now}
+	a.facts = &facts{a: a, silences: map[string]policy.Mutes{}, failing: map[string]bool{}, graph: a.state.Load().graph}
+	parts := stage.Parts{
+		Store: a.store, Rules: a.rules, Authority: authority{a}, Metrics: counters, Now: o.Now,
+		Graph: a.facts.Graph, Silences: a.facts.Silences, Restarts: a.facts.Restarts, Ask: a.facts.Ask,
+	}
 	handlers[cases.Review] = action.Reviews{Review: parts.Reviewer().Review}
 	handlers[cases.DeadLetter] = deadLetter{a}
 	handlers[cases.AutoClose] = action.Close{Cases: a.store, Now: o.Now}
@@ -168,7 +177,7 @@ func (a *App) wire() error {
 	})
 	handler, err := api.New(api.Options{
 		Open: api.OpenPaths(), Reply: a.replySlack, Intake: a.intake, Health: a.executor.Health, Store: a.store, OnCall: onCall{a.store, a}, Settings: func() api.Settings { return a.state.Load().settings },
-		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now,
+		Committed: a.executor.Wake, Registerer: o.Registry, Log: o.Log, Now: o.Now, Noise: a.store, Silences: a.facts.all,
 	})
 	if err != nil {
 		return err
@@ -237,7 +246,21 @@ func (a *App) open(file *config.File) (*state, error) {
 		return nil, err
 	}
 	file.Rules = file.WithWatchdogs(file.Cluster)
-	return &state{file: file, channels: channels, settings: api.Settings{
+	graph, err := file.Graph()
+	if err != nil {
+		return nil, err
+	}
+	address, err := file.PrometheusURL()
+	if err != nil {
+		return nil, err
+	}
+	var client *prom.Client
+	if address != "" {
+		if client, err = prom.New(prom.Options{URL: address.Reveal()}); err != nil {
+			return nil, fmt.Errorf("prometheus.url: %w", err)
+		}
+	}
+	return &state{file: file, channels: channels, graph: graph, prom: client, settings: api.Settings{
 		Cluster: file.Cluster, Language: file.Language, Raw: file.Limits.Raw, Body: file.Limits.Body, Rules: file.Rules,
 		Limits: alert.Limits{Annotation: int(file.Limits.Annotation), Prose: file.Limits.Prose, Memory: file.Limits.Memory},
 		Grafana: api.Signature{
@@ -314,6 +337,7 @@ func (a *App) work(ctx context.Context) {
 	a.wg.Go(func() { a.settle(ctx) })
 	a.wg.Go(func() { a.importCalendars(ctx) })
 	a.wg.Go(func() { a.watch(ctx) })
+	a.wg.Go(func() { a.facts.watch(ctx) })
 }
 
 // Addr is the first address listened on.

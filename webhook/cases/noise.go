@@ -52,11 +52,13 @@ type CaseNoise struct {
 	// Origin is where the problem probably comes from, e.g. service="db".
 	Origin string `json:"origin,omitempty"`
 	// ToldAt is when people were told anything last. CountedAt is when they were
-	// told what is in the case, Told how many members it had then, Digests how often
-	// they were told that it grew. Zero: nobody was told yet.
+	// told what is in the case, Told how many members it had then, Fresh how many
+	// came or fired again since, Digests how often they were told of those. Zero:
+	// nobody was told yet.
 	ToldAt    time.Time `json:"toldAt,omitzero"`
 	CountedAt time.Time `json:"countedAt,omitzero"`
 	Told      int       `json:"told,omitempty"`
+	Fresh     int       `json:"fresh,omitempty"`
 	Digests   int       `json:"digests,omitempty"`
 	// Heard is what people were told last.
 	Heard What `json:"heard,omitempty"`

@@ -48,6 +48,8 @@ type File struct {
 	Retention     Retention           `yaml:"retention"`
 	Channels      Channels            `yaml:"channels"`
 	Calendars     map[string]Calendar `yaml:"calendars"` // that schedules import
+	Topology      Topology            `yaml:"topology"`
+	Prometheus    Prometheus          `yaml:"prometheus"`
 	Templates     []string            `yaml:"templates"` // patterns of files with templates, for title and text of channels
 	Fallback      policy.Fallback     `yaml:"fallback"`
 	Interactions  Interactions        `yaml:"interactions"`
@@ -81,6 +83,19 @@ type Grafana struct {
 	DataSource      string          `yaml:"datasource"`       // UID of its Prometheus data source
 }
 
+// Topology says where the service graph comes from.
+type Topology struct {
+	File    string          `yaml:"file"`    // services and their calls, as pkg/topology has them
+	Traces  bool            `yaml:"traces"`  // also from the metrics of service graphs in Prometheus
+	Refresh policy.Duration `yaml:"refresh"` // how often Prometheus and Alertmanager are asked
+}
+
+// Prometheus is asked by rules of noise.regrade, for the service graph, and for alerts that come and go unseen.
+type Prometheus struct {
+	URL     notify.Secret `yaml:"url"`
+	URLFile string        `yaml:"url_file"`
+}
+
 // Limits bound one delivery.
 type Limits struct {
 	Annotation int64 `yaml:"annotation"` // bytes kept of one annotation or other prose
@@ -110,6 +125,7 @@ func Default() File {
 		// 64 KiB of a text and 16 MiB together: see alert.DefaultLimits. 1 MiB of raw body is more than 1,000 ordinary alerts.
 		// 256 MiB is beyond any Alertmanager, and is unpacked in seconds.
 		Limits:    Limits{Annotation: 64 << 10, Prose: 16 << 20, Raw: 1 << 20, Memory: 512 << 20, Body: 256 << 20},
+		Topology:  Topology{Refresh: policy.Duration(time.Minute)},
 		Retention: Retention{Bodies: days(7), Deliveries: days(30), Cases: days(90)},
 		Fallback:  policy.DefaultFallback(), Interactions: defaultInteractions(),
 		Rules: rules,
@@ -138,7 +154,7 @@ func Load(path string) (*File, error) {
 	}
 	f.path = path
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile, &f.Auth.OIDC.ClientSecretFile} {
+	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile, &f.Topology.File, &f.Prometheus.URLFile, &f.Auth.OIDC.ClientSecretFile} {
 		*p = within(dir, *p)
 	}
 	for name, t := range f.Auth.Tokens {
@@ -188,7 +204,7 @@ func Parse(text []byte) (*File, error) {
 	if len(f.Routes) == 0 && len(f.Channels) > 0 {
 		f.Routes = f.Channels.routes()
 	}
-	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.calendars, f.fallback, f.interactions} {
+	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.facts, f.calendars, f.fallback, f.interactions} {
 		d.errs = append(d.errs, d.each(check())...)
 	}
 	return &f, errors.Join(d.errs...)

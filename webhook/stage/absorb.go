@@ -113,6 +113,12 @@ func (v *review) absorbStorm(ctx context.Context, probe Event) (bool, error) {
 		case !ok:
 			v.lead(*src.join(n, rules))
 			return false, nil
+		case v.ev.Now.Sub(t.ResolvedAt) >= relapse: // another storm: that one keeps its name for the record alone
+			v.ev.Prior.Cases[t.ID] = t
+			t.Key += "#" + t.ID
+			v.put(t)
+			v.lead(*src.join(n, rules))
+			return false, nil
 		}
 	}
 	return false, nil
@@ -138,6 +144,7 @@ func (v *review) mergeInto(t cases.Case, j Join, probe Event) error {
 		}
 		v.changed[m.Identity] = m
 		t.Total++
+		t.Fresh++
 		if m.Counts() {
 			t.Firing++
 		}

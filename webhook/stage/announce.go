@@ -82,7 +82,7 @@ func (d *draft) later(c cases.Case, what cases.What, at time.Time) {
 // digestLater plans that people hear of what was merged into a case that they
 // know.
 func (d *draft) digestLater(c cases.Case) {
-	if c.CountedAt.IsZero() || c.CaseNoise.Told == 0 || c.Total <= c.CaseNoise.Told || c.Untold != "" {
+	if c.CountedAt.IsZero() || c.Fresh == 0 || c.Untold != "" {
 		return
 	}
 	d.reviewAt(&c, d.digestAt(c))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/foreshock/foreshock/webhook/alert"
 	"github.com/foreshock/foreshock/webhook/cases"
+	"github.com/foreshock/foreshock/webhook/policy"
 )
 
 // frequent and rare are how many causes a digest names of either end: with the
@@ -17,16 +18,20 @@ const (
 	rare     = 8
 )
 
-type class struct{ name, service string }
+type class struct{ name, place string }
 
-func classOf(m cases.Alert, serviceLabels []string) class {
-	return class{m.Last.Name(), first(m.Last.Labels, serviceLabels)}
+func classOf(m cases.Alert, rules policy.Correlate) class {
+	place := first(m.Last.Labels, rules.ServiceLabels)
+	if place == "" {
+		place = hostOf(m.Last.Labels, rules.HostLabels)
+	}
+	return class{m.Last.Name(), place}
 }
 
 // representatives picks the alerts that a message shows: those that fire first,
 // of each name one before any name has two, and then those of rare names, so that
 // nothing rare goes under. more is how many were left off.
-func representatives(members []cases.Alert, serviceLabels []string) (shown []alert.Alert, more int) {
+func representatives(members []cases.Alert, rules policy.Correlate) (shown []alert.Alert, more int) {
 	type ranked struct {
 		m          cases.Alert
 		name, turn int // how many of its name, and of its class, are before it
@@ -38,7 +43,7 @@ func representatives(members []cases.Alert, serviceLabels []string) (shown []ale
 	turns, names := map[class]int{}, map[string]int{}
 	all := make([]ranked, len(sorted))
 	for i, m := range sorted {
-		c := classOf(m, serviceLabels)
+		c := classOf(m, rules)
 		all[i] = ranked{m, names[c.name], turns[c]}
 		names[c.name]++
 		turns[c]++
@@ -65,17 +70,17 @@ func b2i(b bool) int {
 
 // causes counts the alerts by class, the most frequent first: "HighLatency
 // (checkout): 812, DiskFull (db): 3".
-func causes(members []cases.Alert, serviceLabels []string) string {
+func causes(members []cases.Alert, rules policy.Correlate) string {
 	n := map[class]int{}
 	for _, m := range members {
-		n[classOf(m, serviceLabels)]++
+		n[classOf(m, rules)]++
 	}
 	all := make([]class, 0, len(n))
 	for c := range n {
 		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b class) int {
-		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a.name, b.name), cmp.Compare(a.service, b.service))
+		return cmp.Or(cmp.Compare(n[b], n[a]), cmp.Compare(a.name, b.name), cmp.Compare(a.place, b.place))
 	})
 	var parts []string
 	left := 0
@@ -88,8 +93,8 @@ func causes(members []cases.Alert, serviceLabels []string) string {
 			parts, left = append(parts, fmt.Sprintf("others: %d", left)), 0
 		}
 		text := c.name
-		if c.service != "" {
-			text += " (" + c.service + ")"
+		if c.place != "" {
+			text += " (" + c.place + ")"
 		}
 		parts = append(parts, fmt.Sprintf("%s: %d", text, n[c]))
 	}

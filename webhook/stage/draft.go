@@ -109,7 +109,7 @@ func (d *draft) tell(c cases.Case, t telling) {
 	c.UpdatedAt = d.at(c)
 	c.ToldAt, c.Heard, c.Untold = d.ev.Now, t.what, ""
 	if t.whole || t.what == cases.WhatOpened || t.what == cases.WhatReopened {
-		c.CountedAt, c.CaseNoise.Told = d.ev.Now, c.Total
+		c.CountedAt, c.CaseNoise.Told, c.Fresh = d.ev.Now, c.Total, 0
 	}
 	if t.what == cases.WhatOpened || t.what == cases.WhatReopened {
 		c.Digests = 0
@@ -136,7 +136,7 @@ func (d *draft) join(c cases.Case, what cases.What, v *Verdict) bool {
 			return false
 		}
 		if c.UpdatedAt = d.at(c); c.CountedAt.Equal(d.ev.Now) {
-			c.CaseNoise.Told = c.Total
+			c.CaseNoise.Told, c.Fresh = c.Total, 0
 		}
 		d.put(c)
 		if t.of = d.cases[c.ID]; len(t.alerts) < cases.MaxNoticeAlerts {

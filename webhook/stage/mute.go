@@ -95,3 +95,6 @@ func muteReason(m policy.Mute) Reason {
 }
 
 func (v Verdict) accepted() bool { return v.Decision == Accepted }
+
+// SilenceName is the name of the mute that a silence of Alertmanager is.
+func SilenceName(id string) string { return silencePrefix + id }

@@ -95,8 +95,13 @@ func (d *draft) fired(v *Verdict) error {
 	if !merged {
 		v.Noise, v.Why = v.unmerged()
 	}
-	if before != c.ID {
+	switch {
+	case before != c.ID:
 		c = d.enter(c, v, merged)
+	case !counted && c.Total > 1 && d.ev.Prior.Alerts[v.Identity].LastFired.Before(c.StartedAt):
+		// It was a member before this opening, and people have not heard of it again.
+		c.Fresh++
+		v.Known.Joined.At = d.ev.Now
 	}
 	if !counted || before != c.ID {
 		c.Firing++
@@ -146,6 +151,7 @@ func (d *draft) merged(c cases.Case, v *Verdict, found bool) bool {
 func (d *draft) enter(c cases.Case, v *Verdict, merged bool) cases.Case {
 	before := v.Known.CaseID
 	c.Total++
+	c.Fresh++
 	v.Known.Joined = cases.Membership{How: cases.HowOpened, At: d.ev.Now, From: before}
 	if merged {
 		j := v.Join
@@ -342,6 +348,7 @@ func (d *draft) find(v *Verdict) (cases.Case, bool) {
 	if has && own.Open() {
 		return own, true
 	}
+	has = has && d.returns(v, own)
 	if c, ok := d.joined(v); ok && (c.Open() || !has) {
 		return c, true
 	}
@@ -350,6 +357,18 @@ func (d *draft) find(v *Verdict) (cases.Case, bool) {
 	}
 	c, ok := d.cases[d.byKey[caseKey(v.Identity)]]
 	return c, ok && c.State != cases.Closed
+}
+
+// relapse is how long after the end of a case the alerts that were merged into it
+// still belong to it: what fires again later has a cause of its own until
+// something says otherwise.
+const relapse = 15 * time.Minute
+
+// returns reports whether an alert that fires again belongs to the resolved case
+// that it was in.
+func (d *draft) returns(v *Verdict, own cases.Case) bool {
+	opened := own.Key == caseKey(v.Identity) || v.Known.Joined.How == "" || v.Known.Joined.How == cases.HowSplit
+	return (opened && !strings.HasPrefix(own.Key, stormPrefix)) || d.ev.Now.Sub(own.ResolvedAt) < relapse
 }
 
 // joined is the case that a verdict was merged into.
@@ -363,6 +382,13 @@ func (d *draft) joined(v *Verdict) (cases.Case, bool) {
 		id = d.alerts[*v.Join.With].CaseID
 	case v.Join.Key != "":
 		id = d.byKey[v.Join.Key]
+		if old, ok := d.cases[id]; ok && !old.Open() && d.ev.Now.Sub(old.ResolvedAt) >= relapse {
+			// Another storm: that one keeps its name for the record alone.
+			old.Key += "#" + old.ID
+			delete(d.byKey, v.Join.Key)
+			d.put(old)
+			return old, false
+		}
 	}
 	c, ok := d.cases[id]
 	return c, ok && c.State != cases.Closed
@@ -394,7 +420,7 @@ func (d *draft) assess(c cases.Case, v *Verdict) cases.Case {
 	c.Grade, c.GradeReason = d.base(v)
 	c.Base, c.BaseReason = c.Grade, c.GradeReason
 	c.Channels, c.Routes = d.rules.Channels(c.Grade, v.Alert.Labels)
-	c.CaseNoise.Told, c.Digests, c.MutedChannels, c.FlappingSince = 0, 0, nil, time.Time{}
+	c.CaseNoise.Told, c.Fresh, c.Digests, c.MutedChannels, c.FlappingSince = 0, 0, 0, nil, time.Time{}
 	return c
 }
 

@@ -295,7 +295,7 @@ func (v *review) say() {
 	case len(v.c.MutedChannels) > 0:
 		v.catchUp()
 	}
-	if v.c.CountedAt.IsZero() || v.c.CaseNoise.Told == 0 || v.c.Total <= v.c.CaseNoise.Told {
+	if v.c.CountedAt.IsZero() || v.c.Fresh == 0 {
 		return
 	}
 	at := v.digestAt(v.c)
@@ -304,7 +304,7 @@ func (v *review) say() {
 		v.wants(at)
 	case v.news():
 		v.c.Digests++
-		v.note = causes(v.since(), v.rules.Noise.Correlate.ServiceLabels)
+		v.note = causes(v.since(), v.rules.Noise.Correlate)
 		v.speak(cases.WhatDigest, nil)
 	}
 }
@@ -312,17 +312,17 @@ func (v *review) say() {
 // news reports whether what joined the case since the last message is worth one:
 // something of another kind, or twice as much.
 func (v *review) news() bool {
-	if v.c.Total >= 2*v.c.CaseNoise.Told {
+	if v.c.Fresh >= v.c.CaseNoise.Told {
 		return true
 	}
-	services := v.rules.Noise.Correlate.ServiceLabels
+	rules := v.rules.Noise.Correlate
 	known := map[class]bool{}
 	for _, m := range v.members {
-		if !m.Joined.At.After(v.c.CountedAt) {
-			known[classOf(m, services)] = true
+		if !m.Joined.At.After(v.c.CountedAt) && !m.LastFired.Before(v.c.StartedAt) {
+			known[classOf(m, rules)] = true
 		}
 	}
-	return slices.ContainsFunc(v.since(), func(m cases.Alert) bool { return !known[classOf(m, services)] })
+	return slices.ContainsFunc(v.since(), func(m cases.Alert) bool { return !known[classOf(m, rules)] })
 }
 
 // over tells the end of a case, unless nobody was told of its begin.
@@ -347,7 +347,7 @@ func (v *review) speak(what cases.What, channels []string) {
 	if what == cases.WhatDigest {
 		pick = v.since()
 	}
-	shown, more := representatives(pick, v.rules.Noise.Correlate.ServiceLabels)
+	shown, more := representatives(pick, v.rules.Noise.Correlate)
 	if n := v.c.Total - len(v.members); n > 0 && what != cases.WhatDigest {
 		more += n
 	}
