@@ -138,7 +138,7 @@ func (v *review) mergeInto(t cases.Case, j Join, probe Event) error {
 	v.cases[t.ID] = t
 	for i, m := range v.members {
 		m.CaseID = t.ID
-		m.Joined = cases.Membership{How: string(j.How), Evidence: j.Why, At: v.ev.Now, From: c.ID}
+		m.Joined = cases.Membership{How: string(j.How), Evidence: j.Why, At: joinedAt(t, v.ev.Now), From: c.ID}
 		if own := probe.Verdicts[i].Join; own != nil && own.CaseID == t.ID {
 			m.Joined.How, m.Joined.Evidence = string(own.How), own.Why
 		}

@@ -101,7 +101,7 @@ func (d *draft) fired(v *Verdict) error {
 	case !counted && c.Total > 1 && d.ev.Prior.Alerts[v.Identity].LastFired.Before(c.StartedAt):
 		// It was a member before this opening, and people have not heard of it again.
 		c.Fresh++
-		v.Known.Joined.At = d.ev.Now
+		v.Known.Joined.At = joinedAt(c, d.ev.Now)
 	}
 	if !counted || before != c.ID {
 		c.Firing++
@@ -152,7 +152,7 @@ func (d *draft) enter(c cases.Case, v *Verdict, merged bool) cases.Case {
 	before := v.Known.CaseID
 	c.Total++
 	c.Fresh++
-	v.Known.Joined = cases.Membership{How: cases.HowOpened, At: d.ev.Now, From: before}
+	v.Known.Joined = cases.Membership{How: cases.HowOpened, At: joinedAt(c, d.ev.Now), From: before}
 	if merged {
 		j := v.Join
 		v.Known.Joined.How, v.Known.Joined.Evidence = string(j.How), j.Why
@@ -170,6 +170,15 @@ func (d *draft) enter(c cases.Case, v *Verdict, merged bool) cases.Case {
 		d.put(old)
 	}
 	return c
+}
+
+// joinedAt is when an alert becomes a member, as it is stored: after people were
+// told last what is in the case.
+func joinedAt(c cases.Case, now time.Time) time.Time {
+	if now.After(c.CountedAt) {
+		return now
+	}
+	return c.CountedAt.Add(time.Microsecond)
 }
 
 // unmerged is what noise reduction made of a verdict that opened a case after
