@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -336,6 +337,48 @@ func TestShifts(t *testing.T) {
 	fill(1, 10)
 	if s := m.Stats().Shifts; s != 1 {
 		t.Errorf("got %d shifts, want 1", s)
+	}
+	fill(200, 100) // becomes usual
+	if v, _ := m.Template(id); v.Usual < 80 || v.Shifts != 2 {
+		t.Errorf("a lasting change: %d shifts, usual %v, want one more and about 100", v.Shifts, v.Usual)
+	}
+	for range 3 { // silence, which only Tick sees
+		at = at.Add(5 * time.Minute)
+		m.Tick(at)
+	}
+	if v, _ := m.Template(id); v.Shifts != 3 {
+		t.Errorf("silence: %d shifts, want 3", v.Shifts)
+	}
+}
+
+// The templates of a log of our own are what they were.
+func TestGoldenTemplates(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("testdata/house.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := newMiner(t, DefaultOptions())
+	addAll(m, strings.Split(strings.TrimSuffix(string(raw), "\n"), "\n")...)
+	var b strings.Builder
+	for _, v := range m.Templates() {
+		kinds := make([]string, len(v.Slots))
+		for i, s := range v.Slots {
+			kinds[i] = s.Kind.String()
+		}
+		fmt.Fprintf(&b, "%s\t%d\t%s\t%s\n", v.ID, v.Count, v.Text, strings.Join(kinds, " "))
+	}
+	if *update {
+		if err := os.WriteFile("testdata/house.templates", []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/house.templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), b.String()); d != "" {
+		t.Errorf("the templates changed; if that is meant, run with -update (and stored ids move):\n%s", d)
 	}
 }
 
