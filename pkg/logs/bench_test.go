@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -42,5 +43,25 @@ func benchmark(b *testing.B, lines []string) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "lines/s")
 	if d := processorTime() - before; d > 0 {
 		b.ReportMetric(float64(b.N)/d.Seconds(), "lines/core-s")
+	}
+}
+
+// BenchmarkExplosion measures the worst case: lines of random words, each of them new.
+func BenchmarkExplosion(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	lines := make([][]byte, 100_000)
+	for i := range lines {
+		for range 3 + rng.IntN(8) {
+			for range 2 + rng.IntN(7) {
+				lines[i] = append(lines[i], byte('a'+rng.IntN(16)))
+			}
+			lines[i] = append(lines[i], ' ')
+		}
+	}
+	m := newMiner(b, DefaultOptions())
+	at := time.Unix(1_700_000_000, 0)
+	b.ReportAllocs()
+	for i := range b.N {
+		m.Add(lines[i%len(lines)], at)
 	}
 }

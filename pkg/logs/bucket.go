@@ -6,6 +6,7 @@ import "cmp"
 type bucket struct {
 	shape string
 	ts    []*template
+	room  int    // templates from which on it is crowded, where the option's number was no help
 	gen   uint32 // grows when templates of it become others: then remembered lines are placed again
 }
 
@@ -31,7 +32,7 @@ func (m *Miner) place(shape string, s *signature) Match {
 			return m.settle(b, s, match)
 		}
 	}
-	if len(m.byID) >= m.o.MaxTemplates {
+	for len(m.byID) > 0 && (len(m.byID) >= m.o.MaxTemplates || m.held > templateBytes*m.o.MaxTemplates) {
 		m.forgetTemplates()
 		b = m.buckets[shape]
 	}
@@ -43,6 +44,8 @@ func (m *Miner) place(shape string, s *signature) Match {
 	t.identify()
 	t.text = t.render()
 	t.steps = []step{{m.now, t.text}}
+	t.bytes = t.weigh()
+	m.held += t.bytes
 	b.ts = append(b.ts, t)
 	m.byID[t.id] = t
 	m.stats.Created++
@@ -56,8 +59,9 @@ func (m *Miner) settle(b *bucket, s *signature, match Match) Match {
 	if m.gather(b, s.t) {
 		match.Moved = true
 	}
-	if len(b.ts) > m.o.Bucket {
+	if len(b.ts) > max(m.o.Bucket, b.room) {
 		m.crowded(b)
+		b.room = 2 * len(b.ts) // what protected words keep apart is not tried again with every line
 		match.Moved = true
 	}
 	s.t, s.b, s.bgen = s.t.live(), b, b.gen
@@ -96,7 +100,7 @@ func (m *Miner) distance(t *template, cols []column) int {
 	for i := range cols {
 		x, y := &t.cols[i], &cols[i]
 		switch {
-		case x.text == y.text || x.firm() == y.firm():
+		case x.sure == y.sure:
 			if x.meaning() {
 				context++
 			}
@@ -128,7 +132,7 @@ func (m *Miner) widen(t *template, cols []column) bool {
 		if x.text == wildcard && y.text != wildcard {
 			continue
 		}
-		if x.firm() != y.firm() {
+		if x.sure != y.sure {
 			x.wild()
 			changed, id = true, true
 			continue
@@ -197,21 +201,38 @@ func (m *Miner) merge(t, u *template) {
 		t.steps = append(u.steps[:1:1], step{m.now, t.text})
 	}
 	u.into = t
+	m.held -= u.bytes
 	t.b.gen++
 	t.b.remove(u)
 	m.stats.Merged++
 }
+
+// maxColumns is how wide a line may be to have its siblings looked for: the time for that grows with the square.
+const maxColumns = 256
 
 // gather looks for siblings of t: templates equal to it but for one column. From so many on, that column is a variable.
 func (m *Miner) gather(b *bucket, t *template) bool {
 	moved := false
 	for again := true; again; {
 		again = false
+		if len(b.ts) < max(2, m.o.Siblings-1) || len(t.cols) > maxColumns {
+			break
+		}
+		words := 0
 		for c := range t.cols {
-			if t.cols[c].text == wildcard || m.guarded(t.cols[c].text) {
+			if t.cols[c].meaning() {
+				words++
+			}
+		}
+		for c := range t.cols {
+			context := words
+			if t.cols[c].meaning() {
+				context--
+			}
+			if context < m.o.Context || t.cols[c].text == wildcard || m.guarded(t.cols[c].text) {
 				continue
 			}
-			like, context := m.siblings(b, t, c)
+			like := m.siblings(b, t, c)
 			if len(like)+1 < m.o.enough(context) {
 				continue
 			}
@@ -227,30 +248,21 @@ func (m *Miner) gather(b *bucket, t *template) bool {
 	return moved
 }
 
-// siblings returns the templates that are equal to t but for column c, and how many words they have in common.
-func (m *Miner) siblings(b *bucket, t *template, c int) ([]*template, int) {
-	context := 0
-	for i := range t.cols {
-		if i != c && t.cols[i].meaning() {
-			context++
-		}
-	}
-	if context < m.o.Context {
-		return nil, context
-	}
+// siblings returns the templates that are equal to t but for column c.
+func (m *Miner) siblings(b *bucket, t *template, c int) []*template {
 	var like []*template
 	for _, u := range b.ts {
 		if u != t && m.alike(t.cols, u.cols, c) {
 			like = append(like, u)
 		}
 	}
-	return like, context
+	return like
 }
 
 // alike reports whether the columns are equal but for c.
 func (m *Miner) alike(a, b []column, c int) bool {
 	for i := range a {
-		if i != c && a[i].text != b[i].text && a[i].firm() != b[i].firm() {
+		if i != c && a[i].sure != b[i].sure {
 			return false
 		}
 	}
@@ -273,7 +285,7 @@ func (m *Miner) crowded(b *bucket) {
 			words := map[string]bool{}
 			for _, t := range b.ts {
 				if !m.guarded(t.cols[c].text) {
-					words[t.cols[c].firm()] = true
+					words[t.cols[c].sure] = true
 				}
 			}
 			if len(words) > most {

@@ -2,7 +2,6 @@ package logs
 
 // chunk masks a word that holds a digit or a byte that parts words, from i to j, and returns where it ended.
 func (l *lexer) chunk(i, j, digits, limit int) int {
-	w := l.line[i:j]
 	if l.secret() {
 		l.hole(i, j, KindText)
 		return j
@@ -20,7 +19,8 @@ func (l *lexer) chunk(i, j, digits, limit int) int {
 	for end > i+1 && (l.line[end-1] == '.' || l.line[end-1] == '-') { // the full stop of a sentence, the dots of a table
 		end--
 	}
-	if w = l.line[i:end]; protocol(w) {
+	w := l.line[i:end]
+	if protocol(w) {
 		l.hole(i, end, KindText)
 		l.key = append(l.key, l.line[end:j]...)
 		return j

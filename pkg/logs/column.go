@@ -5,6 +5,7 @@ import "strings"
 // column is what stands between two separators of a masked line: text with places.
 type column struct {
 	text  string // holes and maybes stand for the places
+	sure  string // the text with every place a hole
 	weak  []string
 	kinds []Kind
 }
@@ -19,7 +20,7 @@ func columnsOf(key string) (cols []column, shape string) {
 		if start >= 0 {
 			text := key[start:end]
 			n := places(text)
-			c := column{text: text}
+			c := column{text: text, sure: firm(text)}
 			if n > 0 {
 				c.weak, c.kinds = make([]string, n), make([]Kind, n)
 			}
@@ -80,8 +81,8 @@ func (c *column) set(i int) {
 	}
 }
 
-// firm is the text with every place a hole.
-func (c *column) firm() string { return strings.ReplaceAll(c.text, string(rune(maybe)), wildcard) }
+// firm makes every place a hole.
+func firm(text string) string { return strings.ReplaceAll(text, string(rune(maybe)), wildcard) }
 
 func (c *column) clone() column {
 	d := *c
@@ -96,7 +97,7 @@ func (c *column) wild() {
 	if len(c.kinds) == 1 && len(c.text) == 1 {
 		k = c.kinds[0]
 	}
-	*c = column{text: wildcard, weak: []string{""}, kinds: []Kind{k}}
+	*c = column{text: wildcard, sure: wildcard, weak: []string{""}, kinds: []Kind{k}}
 }
 
 // meaning reports whether the column is a word that tells something: two letters at least.

@@ -110,9 +110,10 @@ func (l *lexer) run(line []byte) {
 			if k >= cDelim {
 				break
 			}
-			if k == cDigit {
+			switch k {
+			case cDigit:
 				digits++
-			} else if k == cSub {
+			case cSub:
 				subs++
 			}
 			j++

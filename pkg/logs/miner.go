@@ -18,6 +18,8 @@ type Miner struct {
 	moves      moves
 	rates      rates
 	stats      Stats
+	held       int    // memory of the templates, roughly
+	remembered int    // memory of the signatures, roughly
 	clock      uint64 // lines so far: what was seen least recently has the smallest tick
 
 	now  int64
@@ -46,7 +48,16 @@ type signature struct {
 	watch []watch
 	gen   uint32 // the template's when watch was made
 	tick  uint64
+	bytes int
 }
+
+// Memory that a template and a signature may take on average: with the limits on their number it bounds the memory, whatever the lines are like. Usual ones take a
+// quarter of it.
+const (
+	templateBytes  = 4096
+	signatureBytes = 1024
+	columnBytes    = 96
+)
 
 // watch is a place of the masked line whose text was the same so far.
 type watch struct {
@@ -141,16 +152,17 @@ func (m *Miner) check(s *signature) {
 
 // learn places a masked line that is not remembered.
 func (m *Miner) learn() (*signature, Match) {
-	if len(m.signatures) >= m.o.MaxSignatures {
-		m.forgetSignatures()
-	}
 	key := string(m.lex.key)
 	cols, shape := columnsOf(key)
 	m.fill(cols)
-	s := &signature{cols: cols, tick: m.clock}
+	s := &signature{cols: cols, tick: m.clock, bytes: len(key) + 2*columnBytes*len(cols)}
+	for len(m.signatures) > 0 && (len(m.signatures) >= m.o.MaxSignatures || m.remembered+s.bytes > signatureBytes*m.o.MaxSignatures) {
+		m.forgetSignatures()
+	}
 	match := m.place(shape, s)
 	s.gen = s.t.gen - 1
 	m.signatures[key] = s
+	m.remembered += s.bytes
 	return s, match
 }
 
@@ -182,6 +194,7 @@ func (m *Miner) forgetSignatures() {
 	for k, s := range m.signatures {
 		if s.tick <= limit {
 			delete(m.signatures, k)
+			m.remembered -= s.bytes
 		}
 	}
 }
@@ -197,6 +210,7 @@ func (m *Miner) forgetTemplates() {
 	})
 	for _, t := range all[:len(all)/8+1] {
 		t.gone = true
+		m.held -= t.bytes
 		delete(m.byID, t.id)
 		t.b.remove(t)
 		if len(t.b.ts) == 0 {
@@ -207,6 +221,7 @@ func (m *Miner) forgetTemplates() {
 	for k, s := range m.signatures {
 		if s.t.live().gone {
 			delete(m.signatures, k)
+			m.remembered -= s.bytes
 		}
 	}
 }

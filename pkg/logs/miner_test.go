@@ -274,6 +274,38 @@ func TestExplosion(t *testing.T) {
 	}
 }
 
+// Lines as long as they may be, of as many columns as there can be, stay within the memory that short ones have.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	o := DefaultOptions()
+	o.MaxTemplates, o.MaxSignatures = 512, 1024
+	m := newMiner(t, o)
+	rng := rand.New(rand.NewPCG(9, 8))
+	for i := range 600 {
+		line := make([]byte, o.MaxLine)
+		for k := range line {
+			line[k] = "abcdefgh ,:=[]"[rng.IntN(14)]
+		}
+		m.Add(line, start)
+		if i%20 != 0 {
+			continue
+		}
+		held, remembered := 0, 0
+		for _, x := range m.byID {
+			held += x.bytes
+		}
+		for _, x := range m.signatures {
+			remembered += x.bytes
+		}
+		if m.held > templateBytes*(o.MaxTemplates+100) || m.remembered > signatureBytes*o.MaxSignatures || held != m.held || remembered != m.remembered {
+			t.Fatalf("line %d: %d bytes of templates, counted %d; %d of signatures, counted %d", i, held, m.held, remembered, m.remembered)
+		}
+	}
+	if m.Stats().Templates < 10 {
+		t.Errorf("%d templates are left", m.Stats().Templates)
+	}
+}
+
 // Words of one shape without end become one template.
 func TestCrowded(t *testing.T) {
 	t.Parallel()

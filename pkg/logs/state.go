@@ -89,7 +89,7 @@ func Restore(o Options, state []byte) (*Miner, error) {
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("log templates: %w", err)
 	}
-	for len(m.byID) > m.o.MaxTemplates {
+	for len(m.byID) > m.o.MaxTemplates || len(m.byID) > 0 && m.held > templateBytes*m.o.MaxTemplates {
 		m.forgetTemplates()
 	}
 	for _, b := range m.buckets {
@@ -111,6 +111,7 @@ func (m *Miner) readTemplate(r *wire.Reader, sameWindow bool) bool {
 	for i := range t.cols {
 		c := &t.cols[i]
 		c.text = r.Text()
+		c.sure = firm(c.text)
 		k := places(c.text)
 		if c.text == "" {
 			r.Fail()
@@ -152,6 +153,8 @@ func (m *Miner) readTemplate(r *wire.Reader, sameWindow bool) bool {
 	b.ts = append(b.ts, t)
 	m.byID[t.id] = t
 	t.text = t.render()
+	t.bytes = t.weigh()
+	m.held += t.bytes
 	return true
 }
 

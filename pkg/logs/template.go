@@ -42,6 +42,7 @@ type template struct {
 	text    string
 	steps   []step
 
+	bytes  int    // memory, roughly
 	recent uint64 // lines of the window that is open
 	rate   rate
 }
@@ -68,9 +69,14 @@ func (t *template) identify() {
 	h.Write([]byte(t.b.shape))
 	for i := range t.cols {
 		h.Write([]byte{0})
-		h.Write([]byte(t.cols[i].firm()))
+		h.Write([]byte(t.cols[i].sure))
 	}
 	t.id = ID(binary.BigEndian.Uint64(h.Sum(nil)))
+}
+
+// weigh tells how much memory the template may come to take: its columns, and its text as often as it is remembered.
+func (t *template) weigh() int {
+	return 2*columnBytes*len(t.cols) + 4*len(t.text) + len(t.example) + len(t.b.shape)
 }
 
 // vary makes a place that was always the same a variable.
@@ -130,7 +136,7 @@ func (s *signature) rewatch() {
 	slot := int32(0)
 	for c := range s.cols {
 		own, of := &s.cols[c], &s.t.cols[c]
-		if own.firm() == of.firm() {
+		if own.sure == of.sure {
 			for i := range own.weak {
 				if of.at(i) == maybe {
 					s.watch = append(s.watch, watch{slot + int32(i), int32(c), int32(i), of.weak[i]})

@@ -122,7 +122,7 @@ func (m *Miner) Variables(dst []Variable) []Variable {
 			p++
 		}
 		switch {
-		case mine.firm() == of.firm():
+		case mine.sure == of.sure:
 			for _, x := range parts[from:p] {
 				dst = append(dst, Variable{slot + int(x.slot-own), x.kind, m.line[x.start:x.end]})
 			}
