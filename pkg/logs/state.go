@@ -30,7 +30,7 @@ func (m *Miner) Marshal() []byte {
 }
 
 func (t *template) marshal(w wire.Writer) wire.Writer {
-	w = w.Text(t.b.shape).Ints(int64(len(t.cols)))
+	w = w.Text(t.b.shape).Ints(int64(t.b.room), int64(len(t.cols)))
 	for i := range t.cols {
 		c := &t.cols[i]
 		w = w.Text(c.text)
@@ -100,7 +100,7 @@ func Restore(o Options, state []byte) (*Miner, error) {
 
 // readTemplate reports whether a sound template came.
 func (m *Miner) readTemplate(r *wire.Reader, sameWindow bool) bool {
-	shape := r.Text()
+	shape, room := r.Text(), r.Int()
 	t := &template{}
 	n := r.Int()
 	if n < 0 || n != int64(holesOf(shape)) {
@@ -143,6 +143,7 @@ func (m *Miner) readTemplate(r *wire.Reader, sameWindow bool) bool {
 	if b == nil {
 		b = &bucket{shape: shape}
 	}
+	b.room = int(min(max(room, 0), 1<<20))
 	t.b = b
 	t.identify()
 	if m.byID[t.id] != nil {
