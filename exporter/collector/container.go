@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/foreshock/foreshock/pkg/registry"
 )
@@ -21,6 +22,7 @@ func init() {
 		New: func() Collector {
 			return &containers{
 				DockerSockets: "/run/docker.sock,/run/podman/podman.sock",
+				Labels:        "com.docker.compose.project,com.docker.compose.service",
 				CRISockets:    "/run/containerd/containerd.sock,/run/crio/crio.sock,/run/k3s/containerd/containerd.sock", MaxContainers: 500,
 			}
 		},
@@ -31,6 +33,7 @@ func init() {
 type containers struct {
 	DockerSockets string `json:"docker_sockets" help:"Sockets of Docker and podman, separated by commas; empty: ask none."`
 	CRISockets    string `json:"cri_sockets" help:"Sockets of containerd and CRI-O, separated by commas; empty: ask none."`
+	Labels        string `json:"labels" help:"Labels of Docker's containers that become labels container_label_<name>, separated by commas."`
 	MaxContainers int    `json:"max_containers" min:"1" max:"100000" help:"How many containers, pods and services are published; more are counted."`
 	Services      bool   `json:"services" help:"Publish the services and scopes of systemd too."`
 
@@ -41,11 +44,14 @@ type containers struct {
 	file    file
 	devices map[[2]uint64]string
 	known   map[string]*containerSeries // by the path of the group
+	extra   []string                    // the names that Labels have as labels of metrics
 }
 
 // containerSeries are the series of one group that stay.
 type containerSeries struct {
 	labels                                []string
+	extra                                 []string // values of containers.extra
+	extraPairs                            []*dto.LabelPair
 	values                                [containerValueCount]series
 	created, started, lastSeen, healthier series
 	disks                                 map[[2]uint64]*deviceSeries
@@ -60,11 +66,20 @@ type deviceSeries struct {
 func (c *containers) Open(h *Host) error {
 	c.host, c.known, c.net = h, map[string]*containerSeries{}, containerNet{host: h}
 	c.names = &containerNames{logs: h.root("var/log"), now: h.Now, log: h.Log}
+	var keep []string
+	for key := range strings.SplitSeq(c.Labels, ",") {
+		if key = strings.TrimSpace(key); key == "" {
+			continue
+		}
+		if name := containerLabel(key); !slices.Contains(c.extra, name) {
+			keep, c.extra = append(keep, key), append(c.extra, name)
+		}
+	}
 	for _, kind := range []struct {
 		name, paths string
 		open        func(string) containerRuntime
 	}{
-		{"docker", c.DockerSockets, func(p string) containerRuntime { return newDocker(p, h.Now) }},
+		{"docker", c.DockerSockets, func(p string) containerRuntime { return newDocker(p, keep, h.Now) }},
 		{"cri", c.CRISockets, func(p string) containerRuntime { return newCRI(p) }},
 	} {
 		for p := range strings.SplitSeq(kind.paths, ",") {
@@ -326,21 +341,41 @@ func (c *containers) of(g cgroup, i containerInfo) *containerSeries {
 		name = g.id // as the kubelet does
 	}
 	labels := []string{g.path, name, i.image, i.container, i.pod, i.namespace}
-	if s, ok := c.known[g.path]; ok && slices.Equal(s.labels, labels) {
+	if s, ok := c.known[g.path]; ok && slices.Equal(s.labels, labels) && slices.Equal(s.extra, i.labels) {
 		return s
 	}
-	s := &containerSeries{labels: labels, disks: map[[2]uint64]*deviceSeries{}, links: map[string]*[len(containerNetwork)]series{}}
-	for i, v := range containerValues {
-		s.values[i] = v.family.sparse(s.with(v.labels...)...)
+	s := &containerSeries{labels: labels, extra: i.labels, disks: map[[2]uint64]*deviceSeries{}, links: map[string]*[len(containerNetwork)]series{}}
+	for k, v := range i.labels {
+		if v = strings.ToValidUTF8(v, "\uFFFD"); v != "" {
+			s.extraPairs = append(s.extraPairs, &dto.LabelPair{Name: &c.extra[k], Value: &v})
+		}
 	}
-	s.created, s.started = containerCreated.sparse(labels...), containerStart.sparse(labels...)
-	s.lastSeen, s.healthier = containerLastSeen.sparse(labels...), containerHealthy.sparse(labels...)
+	for i, v := range containerValues {
+		s.values[i] = s.series(v.family, v.labels...)
+	}
+	s.created, s.started, s.lastSeen, s.healthier = s.series(containerCreated), s.series(containerStart), s.series(containerLastSeen), s.series(containerHealthy)
 	c.known[g.path] = s
 	return s
 }
 
-func (s *containerSeries) with(more ...string) []string {
-	return append(slices.Clone(s.labels), more...)
+// containerLabel is the name that cAdvisor gives to a label of a container: com.docker.compose.service is container_label_com_docker_compose_service.
+func containerLabel(key string) string {
+	return "container_label_" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, key)
+}
+
+// series returns the series of a family that belongs to the container, with the values of the labels that the family has beyond those of every container.
+func (s *containerSeries) series(f *Family, more ...string) series {
+	one := f.sparse(append(slices.Clone(s.labels), more...)...)
+	if len(s.extraPairs) > 0 {
+		one.pairs = append(one.pairs, s.extraPairs...)
+		slices.SortFunc(one.pairs, func(a, b *dto.LabelPair) int { return strings.Compare(a.GetName(), b.GetName()) })
+	}
+	return one
 }
 
 func (s *containerSeries) disk(d deviceIO, names map[[2]uint64]string) *deviceSeries {
@@ -355,10 +390,10 @@ func (s *containerSeries) disk(d deviceIO, names map[[2]uint64]string) *deviceSe
 	}
 	ds := &deviceSeries{}
 	for i, f := range fsFamilies {
-		ds.values[i] = f.sparse(s.with(device)...)
+		ds.values[i] = s.series(f, device)
 	}
-	ds.blkioRead = containerBlkio.sparse(s.with(device, major, minor, "Read")...)
-	ds.blkioWrite = containerBlkio.sparse(s.with(device, major, minor, "Write")...)
+	ds.blkioRead = s.series(containerBlkio, device, major, minor, "Read")
+	ds.blkioWrite = s.series(containerBlkio, device, major, minor, "Write")
 	if len(s.disks) >= maxDevices {
 		clear(s.disks)
 	}

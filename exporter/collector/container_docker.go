@@ -23,6 +23,7 @@ const (
 // docker asks a daemon that speaks Docker's API (https://docs.docker.com/reference/api/engine/), as podman does too, by plain HTTP over its socket.
 type docker struct {
 	client  *http.Client
+	keep    []string // the labels of containers that are wanted
 	details map[string]dockerDetails
 	now     func() time.Time
 }
@@ -35,14 +36,14 @@ type dockerDetails struct {
 	asked    time.Time
 }
 
-func newDocker(socket string, now func() time.Time) *docker {
+func newDocker(socket string, keep []string, now func() time.Time) *docker {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
 		},
 		MaxIdleConns: 1, IdleConnTimeout: time.Minute, DisableCompression: true,
 	}
-	return &docker{client: &http.Client{Transport: transport}, details: map[string]dockerDetails{}, now: now}
+	return &docker{client: &http.Client{Transport: transport}, keep: keep, details: map[string]dockerDetails{}, now: now}
 }
 
 func (d *docker) close() { d.client.CloseIdleConnections() }
@@ -81,7 +82,11 @@ func (d *docker) list(ctx context.Context) ([]containerInfo, error) {
 		if ok {
 			details[c.ID] = known
 		}
-		out = append(out, c.info(known, ok))
+		i := c.info(known, ok)
+		for _, key := range d.keep {
+			i.labels = append(i.labels, c.Labels[key])
+		}
+		out = append(out, i)
 	}
 	d.details = details
 	return out, nil

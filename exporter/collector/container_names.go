@@ -27,7 +27,8 @@ type containerInfo struct {
 	started, created                  time.Time
 	restarts                          int // -1: not known
 	health                            string
-	running, hasState                 bool // hasState: the runtime says whether it runs
+	labels                            []string // values of the labels that are wanted, in their order; nil where the runtime has none
+	running, hasState                 bool     // hasState: the runtime says whether it runs
 }
 
 // containerRuntime is a runtime that can be asked for its containers.

@@ -90,7 +90,7 @@ func sendLinks(ch chan<- prometheus.Metric, s *containerSeries, list []Link) {
 		if !ok {
 			all = new([len(containerNetwork)]series)
 			for i, f := range containerNetwork {
-				all[i] = f.sparse(s.with(l.Name)...)
+				all[i] = s.series(f, l.Name)
 			}
 			if len(s.links) >= maxLinks {
 				clear(s.links)

@@ -421,6 +421,27 @@ func TestContainerChurn(t *testing.T) {
 	}
 }
 
+// TestContainerLabels: labels get cAdvisor's names, and two that would get the same one are one.
+func TestContainerLabels(t *testing.T) {
+	t.Parallel()
+	files := many(1)
+	id := fmt.Sprintf("%064x", 0)
+	files["docker.json"] = fmt.Sprintf(`[{"Id":%q,"Names":["/a"],"State":"running","Labels":{"a.b":"\u00fc\n","a-b":"2","é":"3","none":""}}]`, id)
+	c := hostOf(t, files)
+	c.Labels = " a.b,a-b,,é,none"
+	if err := c.Open(c.host); err != nil {
+		t.Fatal(err)
+	}
+	got, err := sent(t, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := "container_memory_usage_bytes{container_label__=3,container_label_a_b=ü\n,id=/docker/" + id + ",name=a}"
+	if got[key] != 1 {
+		t.Errorf("no %q in %v", key, only(got, "container_memory_usage_bytes"))
+	}
+}
+
 // TestContainerNone: a host without control groups has nothing to collect.
 func TestContainerNone(t *testing.T) {
 	t.Parallel()
