@@ -286,6 +286,7 @@ func (a *App) reload() error {
 		a.o.Log.Warn("the sections store and web are read at the start only: restart for the new ones")
 	}
 	a.state.Store(next)
+	a.calendars.again()
 	a.executor.Wake() // a channel that was missing may be there now
 	return nil
 }

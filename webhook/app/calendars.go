@@ -39,6 +39,7 @@ type calendars struct {
 	next   map[string]time.Time      // when it is read again
 	of     *state                    // the configuration that they were read for
 
+	poke   chan struct{} // after a reload
 	client *http.Client
 	bad    map[string]bool // those that could not be read the last time
 	gauge  prometheus.Gauge
@@ -46,7 +47,7 @@ type calendars struct {
 
 func newCalendars(reg prometheus.Registerer) *calendars {
 	c := &calendars{
-		shifts: map[string][]policy.Shift{}, next: map[string]time.Time{},
+		shifts: map[string][]policy.Shift{}, next: map[string]time.Time{}, poke: make(chan struct{}, 1),
 		client: &http.Client{
 			Timeout: calendarTime,
 			CheckRedirect: func(_ *http.Request, via []*http.Request) error {
@@ -74,8 +75,17 @@ func (a *App) importCalendars(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-a.calendars.poke:
 		case <-t.C:
 		}
+	}
+}
+
+// again makes importCalendars read the calendars of a new configuration now.
+func (c *calendars) again() {
+	select {
+	case c.poke <- struct{}{}:
+	default:
 	}
 }
 

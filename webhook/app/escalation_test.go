@@ -331,3 +331,20 @@ at 50m expect boss resolved
 at 5h  expect nothing
 `)
 }
+
+// While a case is muted its steps are put off, and its deadline is not told.
+func TestScriptMute(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: page, steps: [{wait: 5m, targets: [channel:pager]}]}]}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 2m  mute Down {"by": "ann", "for": "2h"}
+at 121m expect nothing
+at 127m expect pager escalated step 1
+at 10h expect nothing
+`)
+}

@@ -66,13 +66,13 @@ func (db *DB) service(ctx context.Context, what string, e cases.Event, f func(co
 	return nil
 }
 
-// auditKinds are the events that say who did or changed what; the partial index
-// has the same words.
-const auditKinds = "kind IN ('state', 'assigned', 'note', 'graded', 'overridden')"
+// audited are the changes of state, owner and grade, and everything that a person
+// did; the partial index has the same words.
+const audited = "(kind IN ('state', 'assigned', 'graded') OR via <> '')"
 
 // Audit lists who changed what, newest first.
 func (db *DB) Audit(ctx context.Context, q cases.AuditQuery) ([]cases.Event, error) {
-	where, args := auditKinds, []any{}
+	where, args := audited, []any{}
 	add := func(cond string, v any) {
 		where += " AND " + cond
 		args = append(args, v)

@@ -44,6 +44,8 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 	}{
 		{r.Cases, `DELETE FROM tallies WHERE slot < ?`},
 		{r.Cases, `DELETE FROM mutes WHERE ends < ?`},
+		{r.Cases, `DELETE FROM overrides WHERE ends < ?`},
+		{r.Cases, `DELETE FROM events WHERE case_id = '' AND at < ?`},
 		{r.Links, `DELETE FROM links WHERE to_at < ?`},
 	} {
 		if s.before.IsZero() {

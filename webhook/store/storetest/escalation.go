@@ -92,7 +92,7 @@ func testOverrides(t *testing.T, db *store.DB) {
 	if d := cmp.Diff([]cases.Override{o}, must[[]cases.Override](t)(db.Overrides(ctx, at(5)))); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	ok(t, db.EndOverride(ctx, "o1", at(20), cases.Event{At: at(20), Kind: cases.Overridden, Actor: "ann"}))
+	ok(t, db.EndOverride(ctx, "o1", at(20), cases.Event{At: at(20), Kind: cases.Overridden, Actor: "ann", Via: cases.ViaPage}))
 	for _, id := range []string{"o1", "none"} {
 		if err := db.EndOverride(ctx, id, at(21), cases.Event{Kind: cases.Overridden}); !errors.Is(err, cases.ErrNotFound) {
 			t.Errorf("ending %s: %v", id, err)
@@ -110,8 +110,10 @@ func testOverrides(t *testing.T, db *store.DB) {
 func testAudit(t *testing.T, db *store.DB) {
 	var ch cases.Change
 	for i, k := range []cases.EventKind{cases.Opened, cases.StateChanged, cases.Sent, cases.Assigned, cases.Noted, cases.Graded} {
-		ch.Events = append(ch.Events, cases.Event{CaseID: []string{"c1", "c2"}[i%2], At: at(i), Kind: k, Actor: []string{"system", "ann"}[i%2], Via: "page"})
+		ch.Events = append(ch.Events, cases.Event{CaseID: []string{"c1", "c2"}[i%2], At: at(i), Kind: k, Actor: []string{"system", "ann"}[i%2]})
 	}
+	ch.Events[4].Via = cases.ViaSlack // only what a person writes is a change
+	ch.Events = append(ch.Events, cases.Event{CaseID: "c1", At: at(9), Kind: cases.Noted, Actor: cases.System})
 	ok(t, db.Commit(ctx, ch))
 	kinds := func(q cases.AuditQuery) string {
 		out := ""
@@ -188,5 +190,20 @@ func testShift(t *testing.T, db *store.DB) {
 	}
 	if got := must[cases.Case](t)(db.Case(ctx, "c2")); got.Version != 1 || !got.AckExpiry.Equal(at(100)) {
 		t.Errorf("a case that is over moved: %+v", got)
+	}
+}
+
+// What belongs to no case goes with the cases of its time.
+func testTrimService(t *testing.T, db *store.DB) {
+	for i, end := range []int{10, 100} {
+		o := cases.Override{ID: []string{"o1", "o2"}[i], Schedule: "ops", Person: "ann", From: at(0), Until: at(end), Given: at(0)}
+		ok(t, db.Override(ctx, o, cases.Event{At: at(end), Kind: cases.Overridden, Via: cases.ViaAPI}))
+	}
+	must[int64](t)(db.Trim(ctx, store.Retention{Cases: at(50)}))
+	if got := must[[]cases.Override](t)(db.Overrides(ctx, at(0))); len(got) != 1 || got[0].ID != "o2" {
+		t.Errorf("overrides %+v", got)
+	}
+	if got := must[[]cases.Event](t)(db.Audit(ctx, cases.AuditQuery{})); len(got) != 1 || !got[0].At.Equal(at(100)) {
+		t.Errorf("audit %+v", got)
 	}
 }

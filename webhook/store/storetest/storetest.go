@@ -58,6 +58,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"audit":                  testAudit,
 		"heartbeats":             testHeartbeats,
 		"shift":                  testShift,
+		"trim of the service":    testTrimService,
 		"statistics":             testStatistics,
 		"messages":               testMessages,
 		"urgency":                testUrgency,
