@@ -109,7 +109,7 @@ func (p *PagerDuty) Send(ctx context.Context, m cases.Message) Outcome {
 			DedupKey string `json:"dedup_key"`
 		}
 		_ = json.Unmarshal(reply.Body, &a) // 202 is what counts
-		o.Receipt.ID = message.CutRunes(message.Plain(a.DedupKey), maxPagerDutyKey, "")
+		o.Receipt.ID = plain(scrub(a.DedupKey, p.RoutingKey.Reveal()), maxPagerDutyKey)
 	}
 	return o
 }

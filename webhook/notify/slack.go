@@ -162,7 +162,7 @@ func (s *Slack) refresh(ctx context.Context, req Request, msg slackMessage, befo
 		Error string `json:"error"`
 	}
 	if err := json.Unmarshal(reply.Body, &answer); o.Status != StatusSent || err != nil || !answer.OK {
-		s.env.Logger.Debug("Slack did not update the message of the case", "status", reply.Status, "error", message.CutRunes(message.Plain(answer.Error), 100, "…"))
+		s.env.Logger.Debug("Slack did not update the message of the case", "status", reply.Status, "error", plain(scrub(answer.Error, secretsOf(req)...), 100))
 	}
 }
 
@@ -177,7 +177,7 @@ func (s *Slack) post(ctx context.Context, req Request, msg slackMessage, m cases
 	}
 	reply, o := s.env.Poster.Post(ctx, req)
 	if s.Token != "" && o.Status == StatusSent {
-		o, code = slackAnswer(reply, o, m)
+		o, code = slackAnswer(reply, o, m, secretsOf(req))
 	}
 	if o.Status == StatusRetry && (reply.Status == 429 || o.After > 0) {
 		s.pace.block(o.After)
@@ -186,7 +186,7 @@ func (s *Slack) post(ctx context.Context, req Request, msg slackMessage, m cases
 }
 
 // slackAnswer refines the outcome of a Web API call: the status is 200 for failures too. The text is Slack's error code.
-func slackAnswer(reply Reply, o Outcome, m cases.Message) (Outcome, string) {
+func slackAnswer(reply Reply, o Outcome, m cases.Message, hide []string) (Outcome, string) {
 	var body struct {
 		OK      bool   `json:"ok"`
 		Error   string `json:"error"`
@@ -206,7 +206,7 @@ func slackAnswer(reply Reply, o Outcome, m cases.Message) (Outcome, string) {
 		o.Reason = "posted"
 		return o, ""
 	}
-	o.Reason = "Slack answered " + message.CutRunes(message.Plain(body.Error), 100, "…")
+	o.Reason = "Slack answered " + plain(scrub(body.Error, hide...), 100)
 	switch {
 	case slices.Contains(slackTransient, body.Error):
 		o.Status = StatusRetry

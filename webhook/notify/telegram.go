@@ -123,8 +123,9 @@ func (t *Telegram) Send(ctx context.Context, m cases.Message) Outcome {
 		return Permanent("the message cannot be written as JSON: " + err.Error())
 	}
 	u := strings.TrimSuffix(t.APIURL, "/") + "/bot" + t.Token.Reveal() + "/sendMessage"
-	reply, o := t.env.Poster.Post(ctx, Request{URL: Secret(u), Header: map[string]string{"Content-Type": "application/json"}, Body: body, Hide: []Secret{t.Token}})
-	return telegramAnswer(reply, o, m)
+	req := Request{URL: Secret(u), Header: map[string]string{"Content-Type": "application/json"}, Body: body, Hide: []Secret{t.Token}}
+	reply, o := t.env.Poster.Post(ctx, req)
+	return telegramAnswer(reply, o, m, secretsOf(req))
 }
 
 func (t *Telegram) body(m cases.Message) telegramMessage {
@@ -201,7 +202,7 @@ func (t *Telegram) write(l letter, head string, s sink) string {
 func telegramSize(text string) int { return unitsIn(text) }
 
 // telegramAnswer reads {"ok": true, "result": {"message_id": 1}}, or the error with how long to wait.
-func telegramAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
+func telegramAnswer(reply Reply, o Outcome, m cases.Message, hide []string) Outcome {
 	var a struct {
 		OK          bool   `json:"ok"`
 		Description string `json:"description"`
@@ -225,7 +226,7 @@ func telegramAnswer(reply Reply, o Outcome, m cases.Message) Outcome {
 		o.After = min(time.Duration(a.Parameters.RetryAfter)*time.Second, maxRetryAfter)
 	}
 	if o.Status == StatusSent && !a.OK {
-		o.Status, o.Reason = StatusPermanent, "Telegram answered "+short(a.Description)
+		o.Status, o.Reason = StatusPermanent, "Telegram answered "+short(scrub(a.Description, hide...))
 	}
 	if o.Status == StatusSent {
 		id := strconv.Itoa(a.Result.MessageID)
