@@ -66,7 +66,7 @@ func (p *PagerDuty) Open(env Env) error {
 	return err
 }
 
-// SingleOnly: every incident is an event of its own.
+// SingleOnly says that every incident is an event of its own.
 func (*PagerDuty) SingleOnly() {}
 
 type pagerDutyEvent struct {

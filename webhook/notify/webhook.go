@@ -129,7 +129,7 @@ func (w *Webhook) Send(ctx context.Context, m cases.Message) Outcome {
 	return outcome
 }
 
-// SingleOnly: a program reads one message at a time.
+// SingleOnly says that a program reads one message at a time.
 func (*Webhook) SingleOnly() {}
 
 // body is a WebhookBody, or what the template of the text makes: JSON, in which data are escaped for strings.
