@@ -48,9 +48,9 @@ type Files struct {
 
 // ended is a file that was read after it was rotated away, and how far.
 type ended struct {
-	ID    fileID `json:"id"`
-	Print print  `json:"print"`
-	Done  int64  `json:"done"`
+	ID      fileID  `json:"id"`
+	Opening opening `json:"opening"`
+	Done    int64   `json:"done"`
 }
 
 // maxEnded bounds the memory of files that were read: they are asked for at the next rotations only.
@@ -168,7 +168,7 @@ func (s *Files) find(name string, now time.Time, atEnd bool) {
 		return
 	}
 	delete(s.trouble, name)
-	_, all, err := noPrint.of(f)
+	_, all, err := noOpening.of(f)
 	if err != nil || s.tails[idOf(info)] != nil || s.copyOf(name, f) {
 		_ = f.Close() // only read
 		if err != nil {
@@ -177,7 +177,7 @@ func (s *Files) find(name string, now time.Time, atEnd bool) {
 		return
 	}
 	t := s.newTail(f, info, name)
-	t.print = all
+	t.opening = all
 	if atEnd {
 		t.restart(info.Size())
 	}
@@ -200,10 +200,10 @@ func (s *Files) add(t *tail) {
 // copyOf reports whether a new file has the name and the beginning of what copytruncate leaves of one that is followed.
 func (s *Files) copyOf(name string, f *os.File) bool {
 	return slices.ContainsFunc(s.order, func(t *tail) bool {
-		if t.print.N < minCopy || !rotatedName(filepath.Base(t.path), filepath.Base(name)) {
+		if t.opening.N < minCopy || !rotatedName(filepath.Base(t.path), filepath.Base(name)) {
 			return false
 		}
-		same, _, err := t.print.of(f)
+		same, _, err := t.opening.of(f)
 		return err == nil && same
 	})
 }
@@ -213,7 +213,7 @@ const minCopy = 16
 
 func (s *Files) newTail(f *os.File, info os.FileInfo, path string) *tail {
 	return &tail{
-		f: f, path: path, id: idOf(info), print: noPrint, size: info.Size(), mtime: info.ModTime(),
+		f: f, path: path, id: idOf(info), opening: noOpening, size: info.Size(), mtime: info.ModTime(),
 		format: s.o.Format.resolve(path), fields: map[string][]Field{}, join: joiner{join: &s.o.Join},
 	}
 }
@@ -258,13 +258,13 @@ func (s *Files) check(now time.Time, take func(Record)) {
 
 // sameStart reports whether a file still begins as it did.
 func (s *Files) sameStart(t *tail) bool {
-	same, all, err := t.print.of(t.f)
+	same, all, err := t.opening.of(t.f)
 	if err != nil {
 		s.bad(t.path, ReasonRead, err)
 		return true
 	}
 	if same {
-		t.print = all
+		t.opening = all
 	}
 	return same
 }
@@ -330,7 +330,7 @@ func (s *Files) leave(now time.Time, take func(Record)) {
 		_ = t.f.Close() // only read
 		delete(s.tails, t.id)
 		s.order = slices.DeleteFunc(s.order, func(o *tail) bool { return o == t })
-		s.ended = append(s.ended, ended{t.id, t.print, t.done})
+		s.ended = append(s.ended, ended{t.id, t.opening, t.done})
 		if len(s.ended) > maxEnded {
 			s.ended = slices.Delete(s.ended, 0, 1)
 		}
@@ -340,10 +340,10 @@ func (s *Files) leave(now time.Time, take func(Record)) {
 // finished returns how far a file was read before it was left.
 func (s *Files) finished(id fileID, f *os.File) (int64, bool) {
 	for _, e := range slices.Backward(s.ended) {
-		if e.ID != id || e.Print.N == 0 {
+		if e.ID != id || e.Opening.N == 0 {
 			continue
 		}
-		if same, _, err := e.Print.of(f); err == nil && same {
+		if same, _, err := e.Opening.of(f); err == nil && same {
 			return e.Done, true
 		}
 	}
@@ -393,13 +393,13 @@ type filesPosition struct {
 }
 
 type filePosition struct {
-	Path  string    `json:"path"`
-	ID    fileID    `json:"id"`
-	Print print     `json:"print"`
-	Done  int64     `json:"done"`
-	Size  int64     `json:"size"`
-	MTime time.Time `json:"mtime"`
-	Gone  time.Time `json:"gone,omitzero"`
+	Path    string    `json:"path"`
+	ID      fileID    `json:"id"`
+	Opening opening   `json:"opening"`
+	Done    int64     `json:"done"`
+	Size    int64     `json:"size"`
+	MTime   time.Time `json:"mtime"`
+	Gone    time.Time `json:"gone,omitzero"`
 }
 
 // Position returns how far each file was handed over.
@@ -407,7 +407,7 @@ func (s *Files) Position() (json.RawMessage, error) {
 	s.prune()
 	p := filesPosition{Ended: s.ended, Files: []filePosition{}, Since: s.since}
 	for _, t := range slices.Concat(s.order, s.restored) {
-		p.Files = append(p.Files, filePosition{t.path, t.id, t.print, t.done, t.size, t.mtime, t.gone})
+		p.Files = append(p.Files, filePosition{t.path, t.id, t.opening, t.done, t.size, t.mtime, t.gone})
 	}
 	return json.Marshal(p)
 }
@@ -443,7 +443,7 @@ func (s *Files) Restore(b json.RawMessage) error {
 	}
 	for _, f := range p.Files {
 		t := &tail{
-			path: f.Path, id: f.ID, print: f.Print, size: f.Size, mtime: f.MTime, gone: f.Gone,
+			path: f.Path, id: f.ID, opening: f.Opening, size: f.Size, mtime: f.MTime, gone: f.Gone,
 			format: s.o.Format.resolve(f.Path), fields: map[string][]Field{}, join: joiner{join: &s.o.Join},
 		}
 		t.restart(f.Done)

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// fileID is a file whatever its name. Numbers of deleted files are given to new ones, so a print goes with it.
+// fileID is a file whatever its name. Numbers of deleted files are given to new ones, so an opening goes with it.
 type fileID struct {
 	Dev uint64 `json:"dev"`
 	Ino uint64 `json:"ino"`
@@ -21,11 +21,11 @@ func idOf(info fs.FileInfo) fileID {
 	return fileID{}
 }
 
-// maxPrint is how many bytes a print covers: enough for two files of one program to differ by a time of day behind a constant banner.
-const maxPrint = 1024
+// maxOpening is how many bytes an opening covers: enough for two files of one program to differ by a time of day behind a constant banner.
+const maxOpening = 1024
 
-// print is a hash of the first N bytes of a file.
-type print struct {
+// opening is a hash of the first N bytes of a file.
+type opening struct {
 	N   int    `json:"n"`
 	Sum uint64 `json:"sum"`
 }
@@ -36,21 +36,21 @@ func sum(b []byte) uint64 {
 	return h.Sum64()
 }
 
-// of reports whether a file begins as the print says, and returns the print of all that the file has by now.
-func (p print) of(f io.ReaderAt) (same bool, now print, err error) {
-	var head [maxPrint]byte
+// of reports whether a file begins as the opening says, and returns the opening of all that the file has by now.
+func (p opening) of(f io.ReaderAt) (same bool, now opening, err error) {
+	var head [maxOpening]byte
 	n, err := f.ReadAt(head[:], 0)
 	if err != nil && err != io.EOF {
 		return false, p, err
 	}
 	if n < p.N || sum(head[:p.N]) != p.Sum {
-		return false, print{n, sum(head[:n])}, nil
+		return false, opening{n, sum(head[:n])}, nil
 	}
-	return true, print{n, sum(head[:n])}, nil
+	return true, opening{n, sum(head[:n])}, nil
 }
 
-// noPrint is the print of an empty file: any file begins like that.
-var noPrint = print{0, sum(nil)}
+// noOpening is the opening of an empty file: any file begins like that.
+var noOpening = opening{0, sum(nil)}
 
 // openRegular opens a file to read. A pipe or a device is not opened: reading it would take from its reader, or hang.
 func openRegular(path string) (*os.File, fs.FileInfo, string, error) {

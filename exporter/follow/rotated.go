@@ -38,8 +38,8 @@ const maxSiblings = 10_000
 // siblings returns the files that were rotated away from path, the oldest first. Where path is a link, they lie beside what it leads to.
 func siblings(path string) []sibling {
 	out := beside(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil && real != filepath.Clean(path) {
-		out = append(out, beside(real)...)
+	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
+		out = append(out, beside(target)...)
 	}
 	slices.SortFunc(out, func(a, b sibling) int {
 		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), -cmp.Compare(a.path, b.path))
@@ -130,12 +130,12 @@ func (s *Files) reopen(t *tail, path string, now time.Time) bool {
 	if err != nil {
 		return false
 	}
-	same, all, err := t.print.of(f)
+	same, all, err := t.opening.of(f)
 	if idOf(info) != t.id || err != nil || !same || info.Size() < t.done {
 		_ = f.Close() // only read
 		return false
 	}
-	t.f, t.print, t.size = f, all, info.Size()
+	t.f, t.opening, t.size = f, all, info.Size()
 	if path != t.path && t.gone.IsZero() {
 		t.gone = now
 	}
@@ -154,13 +154,13 @@ func (s *Files) adopt(o sibling, path string, from int64, now time.Time) bool {
 		s.bad(o.path, reason, err)
 		return true
 	}
-	_, all, err := noPrint.of(f)
+	_, all, err := noOpening.of(f)
 	if err != nil || idOf(info) != idOf(o.info) {
 		_ = f.Close() // only read
 		return err != nil
 	}
 	t := s.newTail(f, info, path)
-	t.print, t.gone = all, now
+	t.opening, t.gone = all, now
 	if done, ok := s.finished(t.id, f); ok {
 		from = max(from, done)
 	}
@@ -173,14 +173,14 @@ func (s *Files) adopt(o sibling, path string, from int64, now time.Time) bool {
 func (s *Files) truncated(t *tail, now time.Time, take func(Record)) {
 	for _, o := range slices.Backward(siblings(t.path)) {
 		id := idOf(o.info)
-		if s.tails[id] != nil || o.info.Size() < t.done || t.print.N == 0 {
+		if s.tails[id] != nil || o.info.Size() < t.done || t.opening.N == 0 {
 			continue
 		}
 		f, _, _, err := openRegular(o.path)
 		if err != nil {
 			continue
 		}
-		same, _, err := t.print.of(f)
+		same, _, err := t.opening.of(f)
 		_ = f.Close() // only read
 		if err == nil && same {
 			s.adopt(o, t.path, t.done, now)
@@ -197,12 +197,12 @@ func (s *Files) truncated(t *tail, now time.Time, take func(Record)) {
 	s.begins(t)
 }
 
-// begins takes the print of a file whose content is new.
+// begins takes the opening of a file whose content is new.
 func (s *Files) begins(t *tail) {
-	_, all, err := noPrint.of(t.f)
+	_, all, err := noOpening.of(t.f)
 	if err != nil {
 		s.bad(t.path, ReasonRead, err)
-		all = noPrint
+		all = noOpening
 	}
-	t.print = all
+	t.opening = all
 }

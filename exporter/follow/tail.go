@@ -9,17 +9,17 @@ import (
 
 // tail is one open file. Bytes before done were handed over as records; those up to read are held here.
 type tail struct {
-	f      *os.File
-	path   string // where it is now, or was last
-	id     fileID
-	print  print
-	size   int64 // as last seen
-	mtime  time.Time
-	read   int64
-	done   int64
-	gone   time.Time // since when its path leads elsewhere; zero while it does not
-	format Format
-	fields map[string][]Field // by stream
+	f       *os.File
+	path    string // where it is now, or was last
+	id      fileID
+	opening opening
+	size    int64 // as last seen
+	mtime   time.Time
+	read    int64
+	done    int64
+	gone    time.Time // since when its path leads elsewhere; zero while it does not
+	format  Format
+	fields  map[string][]Field // by stream
 
 	part    []byte // the line whose end was not read yet
 	partLen int64  // its bytes in the file
