@@ -321,7 +321,7 @@ func btoi(b bool) int {
 func (s *Files) leave(now time.Time, take func(Record)) {
 	for _, t := range slices.Clone(s.order) {
 		if t.join.due(now) {
-			t.join.flush(t.emit(take))
+			t.join.flush(t.emit(&s.o, take))
 		}
 		if t.gone.IsZero() || t.read < t.size && !t.failed || now.Sub(t.gone) < s.o.Linger && !now.Before(t.gone) {
 			continue

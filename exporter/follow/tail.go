@@ -73,14 +73,11 @@ func (t *tail) endLine(o *FilesOptions, extra int64, now time.Time, take func(Re
 
 func (t *tail) line(o *FilesOptions, line []byte, size int64, cut bool, now time.Time, take func(Record)) {
 	line = bytes.TrimLeft(bytes.TrimSuffix(line, []byte("\r")), "\x00")
-	if cut {
-		o.Reporter.Report(ReasonCut, t.path)
-	}
 	u, err := t.format.unwrap(line)
 	if err != nil {
 		t.misfit(o, line, cut)
 	}
-	t.join.add(u, size, cut, now, t.emit(take))
+	t.join.add(u, size, cut, now, t.emit(o, take))
 }
 
 func (t *tail) misfit(o *FilesOptions, line []byte, cut bool) {
@@ -90,9 +87,12 @@ func (t *tail) misfit(o *FilesOptions, line []byte, cut bool) {
 	o.Reporter.Report(ReasonFormat, t.path+": not a line of format "+string(t.format)+": "+string(line[:min(len(line), 80)]))
 }
 
-func (t *tail) emit(take func(Record)) func([]byte, int, int64, string, bool) {
+func (t *tail) emit(o *FilesOptions, take func(Record)) func([]byte, int, int64, string, bool) {
 	return func(text []byte, lines int, size int64, stream string, cut bool) {
 		t.done += size
+		if cut {
+			o.Reporter.Report(ReasonCut, t.path)
+		}
 		take(Record{Text: text, Lines: lines, Bytes: size, Fields: t.fieldsFor(stream), Cut: cut})
 	}
 }
@@ -111,7 +111,7 @@ func (t *tail) finish(o *FilesOptions, now time.Time, take func(Record)) {
 	if t.partLen > 0 {
 		t.endLine(o, 0, now, take)
 	}
-	t.join.flush(t.emit(take))
+	t.join.flush(t.emit(o, take))
 }
 
 // restart goes to an offset and forgets what is held.
