@@ -48,9 +48,10 @@ type Files struct {
 
 // ended is a file that was read after it was rotated away, and how far.
 type ended struct {
-	ID      fileID  `json:"id"`
-	Opening opening `json:"opening"`
-	Done    int64   `json:"done"`
+	ID      fileID    `json:"id"`
+	Opening opening   `json:"opening"`
+	Done    int64     `json:"done"`
+	MTime   time.Time `json:"mtime"`
 }
 
 // maxEnded bounds the memory of files that were read: they are asked for at the next rotations only.
@@ -330,7 +331,7 @@ func (s *Files) leave(now time.Time, take func(Record)) {
 		_ = t.f.Close() // only read
 		delete(s.tails, t.id)
 		s.order = slices.DeleteFunc(s.order, func(o *tail) bool { return o == t })
-		s.ended = append(s.ended, ended{t.id, t.opening, t.done})
+		s.ended = append(s.ended, ended{t.id, t.opening, t.done, t.mtime})
 		if len(s.ended) > maxEnded {
 			s.ended = slices.Delete(s.ended, 0, 1)
 		}

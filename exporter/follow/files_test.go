@@ -480,3 +480,20 @@ func FuzzFiles(f *testing.F) {
 		}
 	})
 }
+
+// TestSameNumberAndSize: a file that has the number of a removed one, and its size, is another file.
+func TestSameNumberAndSize(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil, "app.log")
+	var want []string
+	b.read(0)
+	for i := range 40 {
+		line := fmt.Sprintf("rotation %03d", i)
+		b.append("app.log", line+"\n")
+		want = append(want, line)
+		b.rename("app.log", fmt.Sprintf("app.log.%d", i)) // nobody looked in between
+		_ = os.Remove(b.path(fmt.Sprintf("app.log.%d", i-3)))
+		b.read(time.Minute)
+	}
+	b.want(want...)
+}

@@ -98,7 +98,9 @@ func (s *Files) unread(path string, since time.Time) (out []sibling) {
 		switch {
 		case s.tails[id] != nil, o.info.ModTime().Before(since), s.excluded(o.path):
 		case slices.ContainsFunc(s.restored, func(r *tail) bool { return r.id == id }):
-		case slices.ContainsFunc(s.ended, func(e ended) bool { return e.ID == id && e.Done == o.info.Size() }):
+		case slices.ContainsFunc(s.ended, func(e ended) bool {
+			return e.ID == id && e.Done == o.info.Size() && e.MTime.Equal(o.info.ModTime()) // numbers of removed files are given again
+		}):
 		default:
 			out = append(out, o)
 		}
