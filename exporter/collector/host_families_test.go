@@ -80,8 +80,8 @@ func TestAbsent(t *testing.T) {
 // hostNames are the collectors that read nothing but the files of the host.
 func hostNames() []string {
 	return []string{
-		"arp", "bonding", "conntrack", "cpu", "cpufreq", "diskstats", "dmi", "edac", "entropy", "filefd", "filesystem", "hwmon", "interrupts", "ipvs", "kernel_hung",
-		"loadavg", "mdadm", "meminfo", "netclass", "netstat", "nfs", "nfsd", "os", "powersupplyclass", "pressure", "processes", "rapl", "schedstat", "selinux", "sockstat",
+		"arp", "bonding", "conntrack", "cpu", "cpufreq", "diskstats", "dmi", "edac", "entropy", "filefd", "filesystem", "hwmon", "infiniband", "interrupts", "ipvs", "kernel_hung",
+		"loadavg", "mdadm", "meminfo", "netclass", "netstat", "nfs", "nfsd", "nvme", "os", "powersupplyclass", "pressure", "processes", "rapl", "schedstat", "selinux", "sockstat",
 		"softirqs", "softnet", "stat", "systemd", "thermal_zone", "udp_queues", "vmstat", "watchdog",
 	}
 }
@@ -97,7 +97,8 @@ func TestBroken(t *testing.T) {
 		"proc/sys/net/netfilter/nf_conntrack_count", "proc/sys/net/netfilter/nf_conntrack_max", "sys/class/net/bonding_masters", "sys/class/net/b/bonding/slaves",
 		"sys/class/hwmon/hwmon0/name", "sys/class/hwmon/hwmon0/temp1_input", "sys/class/thermal/thermal_zone0/temp", "sys/class/powercap/z/name", "sys/class/powercap/z/energy_uj",
 		"sys/class/power_supply/B/online", "sys/class/watchdog/watchdog0/timeout", "sys/devices/system/edac/mc/mc0/ce_count", "sys/fs/selinux/enforce",
-		"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "sys/block/md0/md/level", "root/etc/os-release",
+		"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "sys/block/md0/md/level", "sys/class/infiniband/i/ports/1/state", "sys/class/nvme/nvme0/model", "sys/class/nvme/nvme0/nvme0n1/size",
+		"sys/class/nvme/nvme0/nvme0n1/queue/logical_block_size", "root/etc/os-release",
 	}
 	for what, content := range map[string]string{
 		"garbage": "\x00\xff\xfe\x80 garbage \xc3\x28\n\x7fELF\x01:: - \n", "empty": "", "huge": strings.Repeat("9", 5000) + ": " + strings.Repeat("9 ", 5000), "directory": "/",
