@@ -127,7 +127,7 @@ func shippedExpressions(t *testing.T) []shipped {
 	for name, targets := range dashboardTargets(t) {
 		for _, x := range targets {
 			if expr, ok := x["expr"].(string); ok && x["kind"] == nil {
-				out = append(out, shipped{name, strings.ReplaceAll(fill.Replace(expr), "$__rate_interval", "1m")})
+				out = append(out, shipped{name, strings.NewReplacer("$__rate_interval", "1m", "$__range", "1h").Replace(fill.Replace(expr))})
 			}
 		}
 	}
