@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/foreshock/foreshock/webhook/cases"
 )
@@ -23,7 +25,20 @@ type storyView struct {
 	Names    map[string]string // of alerts, by identity
 	Explore  map[string]string // address of Grafana's Explore for an alert, by identity
 	People   []personView      // to whom it can be assigned
+	Splits   bool              // alerts can be taken out
+	Matchers string            // a mute of what this case is about would have them, one a line
 	Similar  []cases.Case      // earlier ones of the same alert or title
+}
+
+// matchersOf are the labels by which people most often mute: what it is, and of which service or machine.
+func matchersOf(c cases.Case) string {
+	var lines []string
+	for _, name := range []string{"alertname", "service", "instance"} {
+		if v := c.Labels[name]; v != "" {
+			lines = append(lines, name+"="+strconv.Quote(v))
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // onePress are the possible commands that need nothing but a button.
@@ -47,6 +62,7 @@ func (h *Handler) pageCase(w http.ResponseWriter, r *http.Request) {
 	}
 	view := storyView{Story: s, Sent: sentOn(s.Actions), Commands: onePress(s.Case.State), Names: map[string]string{}, Explore: map[string]string{}}
 	rules := h.o.Settings().Rules
+	view.Splits, view.Matchers = h.o.Noise != nil, matchersOf(s.Case)
 	for _, key := range slices.Sorted(maps.Keys(rules.People)) {
 		view.People = append(view.People, personView{key, rules.Called(key)})
 	}

@@ -113,6 +113,14 @@ func (p page) Result(result string) string {
 	return message.Plain(result)
 }
 
+// How is the reason of a merge in words; one that has none is shown as it is.
+func (p page) How(how string) string {
+	if key := "webhook.page.how." + how; message.Has(key) {
+		return p.T(key)
+	}
+	return message.Plain(how)
+}
+
 // Percent is a share for people; a dash when there is none.
 func (p page) Percent(share *float64) string {
 	if share == nil {
