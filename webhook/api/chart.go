@@ -75,7 +75,7 @@ func columns(label string, layers []layer, titles []string, marks map[int]string
 			}
 		}
 		if text, ok := marks[i]; ok {
-			c.Times = append(c.Times, tick{chartLeft + (float64(i)+.5)*width, chartHeight - 4, text})
+			c.Times = append(c.Times, tick{min(chartLeft+(float64(i)+.5)*width, chartWidth-18), chartHeight - 4, text})
 		}
 	}
 	return c
