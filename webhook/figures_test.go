@@ -184,9 +184,17 @@ func TestFigures(t *testing.T) {
 	} else {
 		t.Parallel()
 	}
-	l := newLoad(t)
 	const hosts = 30_000
-	size := 50
+	t.Run("ingest", func(t *testing.T) { ingest(t, d, hosts) })
+	t.Run("active", func(t *testing.T) { manyActive(t, hosts, d > time.Second) })
+	t.Run("large", func(t *testing.T) { oneLarge(t, d > time.Second) })
+}
+
+// ingest measures deliveries of 50 alerts, of one, and with pages that are read beside them.
+func ingest(t *testing.T, d time.Duration, hosts int) {
+	t.Helper()
+	const size = 50
+	l := newLoad(t)
 	// Deliveries as Alertmanager's: of 30,000 alerts most are told again, some begin, some end.
 	rate := l.during(d, 4, func(w, i int) ([]byte, int) {
 		group := (i*4 + w) % (hosts / size)
@@ -196,15 +204,13 @@ func TestFigures(t *testing.T) {
 		}
 		return batch(group*size, size, status), size
 	})
-	t.Logf("batches of %d: %.0f alerts/s, %.0f per second of processor, answer p50 %s, p99 %s, peak of memory %d MB", size, rate, l.per(l.count.Load()), quantile(l.took, .5), quantile(l.took, .99), l.p.peak(t)>>20)
+	t.Logf("batches of %d: %.0f alerts/s, %.0f per second of processor, answer p50 %s, p99 %s, peak of memory %d MB",
+		size, rate, l.per(l.count.Load()), quantile(l.took, .5), quantile(l.took, .99), l.p.peak(t)>>20)
 	so := l.count.Load()
 	rate = l.during(d/2, 8, func(w, i int) ([]byte, int) { return batch(hosts+(i*8+w)%hosts, 1, "firing"), 1 })
-	t.Logf("single alerts: %.0f requests/s, %.0f per second of processor, answer p50 %s, p99 %s", rate, l.per(l.count.Load()-so), quantile(l.took, .5), quantile(l.took, .99))
+	t.Logf("single alerts: %.0f requests/s, %.0f per second of processor, answer p50 %s, p99 %s",
+		rate, l.per(l.count.Load()-so), quantile(l.took, .5), quantile(l.took, .99))
 	polled(t, l, d/4)
-	if d > time.Second {
-		manyActive(t, hosts)
-		oneLarge(t)
-	}
 }
 
 // polled measures what pages that are read ten times a second cost the ingest.
@@ -247,14 +253,18 @@ func polled(t *testing.T, l *load, d time.Duration) {
 		len(pages), quantile(pages, .5), quantile(pages, .99), without, with, again, cheap, dear, later, 100*(1-dear/base))
 }
 
-// manyActive measures memory with so many alerts that fire, and how long people wait for an acknowledgement meanwhile.
-func manyActive(t *testing.T, hosts int) {
+// manyActive measures memory with so many alerts that fire, and how long people wait for a command meanwhile.
+func manyActive(t *testing.T, hosts int, full bool) {
 	t.Helper()
+	commands := 200
+	if !full {
+		hosts, commands = 500, 4
+	}
 	l := newLoad(t)
 	for i := 0; i < hosts; i += 500 {
 		l.deliver(batch(i, 500, "firing"), 500)
 	}
-	res, err := http.Get("http://" + l.addr + "/api/v1/cases?limit=200&grade=P0")
+	res, err := http.Get("http://" + l.addr + "/api/v1/cases?limit=50&order=urgency")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,36 +286,43 @@ func manyActive(t *testing.T, hosts int) {
 			}
 		}
 	})
-	var acks []time.Duration
-	for _, c := range list.Cases {
+	var took []time.Duration
+	for i := range commands { // acknowledged, handed back, acknowledged …: whatever the number of cases
+		c := list.Cases[i/2%len(list.Cases)]
+		command := []string{"acknowledge", "release"}[i%2]
 		began := time.Now()
-		res, err := http.Post("http://"+l.addr+"/api/v1/cases/"+c.ID+"/acknowledge", "application/json", strings.NewReader(`{"by":"ann"}`))
+		res, err := http.Post("http://"+l.addr+"/api/v1/cases/"+c.ID+"/"+command, "application/json", strings.NewReader(`{"by":"ann"}`))
 		if err != nil {
 			t.Fatal(err)
 		}
 		res.Body.Close()
 		if res.StatusCode != http.StatusOK {
-			t.Errorf("an acknowledgement was answered %d", res.StatusCode)
+			t.Errorf("%s was answered %d", command, res.StatusCode)
 		}
-		acks = append(acks, time.Since(began))
+		took = append(took, time.Since(began))
 	}
 	close(stop)
 	wg.Wait()
-	t.Logf("%d active alerts: %d of them fire, peak of memory %d MB; %d acknowledgements p50 %s, p99 %s", hosts, counted(t, l.addr), l.p.peak(t)>>20, len(acks), quantile(acks, .5), quantile(acks, .99))
+	t.Logf("%d active alerts in %d cases or more: %d fire, peak of memory %d MB; %d commands p50 %s, p99 %s",
+		hosts, len(list.Cases), counted(t, l.addr), l.p.peak(t)>>20, len(took), quantile(took, .5), quantile(took, .99))
 }
 
-// oneLarge measures one delivery of 20,000 new alerts.
-func oneLarge(t *testing.T) {
+// oneLarge measures one delivery of 20,000 new alerts, and the same once more.
+func oneLarge(t *testing.T, full bool) {
 	t.Helper()
-	l := newLoad(t)
-	body := batch(0, 20_000, "firing")
-	began := time.Now()
-	l.deliver(body, 20_000)
-	first := time.Since(began)
-	began = time.Now()
-	l.deliver(body, 20_000)
-	if got := counted(t, l.addr); got != 20_000 {
-		t.Errorf("%d alerts fire, want 20000", got)
+	n := 20_000
+	if !full {
+		n = 1_000
 	}
-	t.Logf("one delivery of 20,000 new alerts (%d MB): %s; the same again: %s; peak of memory %d MB", len(body)>>20, first.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), l.p.peak(t)>>20)
+	l := newLoad(t)
+	body := batch(0, n, "firing")
+	for _, what := range []string{"new", "repeated"} {
+		began, used := time.Now(), l.p.processor(t)
+		l.deliver(body, n)
+		t.Logf("one delivery of %d %s alerts (%d KB): %s, %s of processor; peak of memory %d MB",
+			n, what, len(body)>>10, time.Since(began).Round(time.Millisecond), l.p.processor(t)-used, l.p.peak(t)>>20)
+	}
+	if got := counted(t, l.addr); got != n || len(l.bad) > 0 {
+		t.Errorf("%d alerts fire, want %d; answers other than 200: %v", got, n, l.bad)
+	}
 }

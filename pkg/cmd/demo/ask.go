@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os/exec"
@@ -25,8 +26,12 @@ type pluginProcess struct {
 
 const pluginID = "foreshock-anomaly-datasource"
 
-// startPlugin starts the binary with one data source on the given Prometheus.
-func startPlugin(binary, prometheusURL string) (*pluginProcess, error) {
+// startPlugin starts the binary with one data source on the given Prometheus and webhook.
+func startPlugin(binary, prometheusURL, webhookURL string) (*pluginProcess, error) {
+	settings, err := json.Marshal(map[string]string{"timeInterval": "15s", "webhookURL": webhookURL})
+	if err != nil {
+		return nil, fmt.Errorf("writing the settings of the data source: %w", err)
+	}
 	cmd := exec.Command(binary)
 	cmd.SysProcAttr = attributes()
 	client := plugin.NewClient(&plugin.ClientConfig{
@@ -42,7 +47,7 @@ func startPlugin(binary, prometheusURL string) (*pluginProcess, error) {
 		Namespace: "default", PluginID: pluginID,
 		DataSourceInstanceSettings: &backend.DataSourceInstanceSettings{
 			ID: 1, UID: "foreshock", Name: "Foreshock", Type: pluginID, URL: prometheusURL, Updated: time.Now(),
-			JSONData: []byte(`{"timeInterval": "15s"}`),
+			JSONData: settings,
 		},
 	}}
 	if err := p.connect(); err != nil {

@@ -41,7 +41,11 @@ func lookAt(ctx context.Context, t *testing.T, d *demo) {
 		if _, err := d.stack.plugin.query(ctx, q.expr, now.Add(-15*time.Minute), now, 1000); err != nil {
 			t.Errorf("%s: %v", q.where, err)
 		}
-		for _, name := range metricsOf(t, q.inner(t)) {
+		inner := q.inner(t)
+		if inner.expr == "" { // of a kind that asks for no metric
+			continue
+		}
+		for _, name := range metricsOf(t, inner) {
 			if !known[name] {
 				t.Errorf("%s: there is no metric %q", q.where, name)
 			}
@@ -162,6 +166,9 @@ func shippedQueries(t *testing.T) []shipped {
 			t.Fatal(err)
 		}
 		text := string(raw)
+		if q["kind"] == "cases" { // it asks the webhook, and has variables in all of its fields
+			text = strings.NewReplacer("$state", "open", "$grade", "P0", "$search", "").Replace(text)
+		}
 		if expr, ok := q["expr"].(string); ok {
 			q["expr"] = fill.Replace(expr)
 			raw, _ = json.Marshal(q)

@@ -93,7 +93,7 @@ func (s *stack) start(ctx context.Context, o options, b binaries, story *story) 
 	if err := s.startScorer(ctx, b); err != nil {
 		return err
 	}
-	if s.plugin, err = startPlugin(b.plugin, s.prometheus.URL()); err != nil {
+	if s.plugin, err = startPlugin(b.plugin, s.prometheus.URL(), s.webhookURL("")); err != nil {
 		return err
 	}
 	s.onStop(s.plugin.Stop)
