@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ import (
 	"github.com/foreshock/foreshock/webhook/store/storetest"
 )
 
-// Kills of one run, in full and under -short.
+// Kills of one run, in full and under -short; FORESHOCK_KILLS=200 makes it as many.
 const (
 	kills      = 50
 	shortKills = 8
@@ -227,6 +228,12 @@ func killRandomly(t *testing.T, p *process, addr, config string, s *sender) int 
 	n := kills
 	if testing.Short() {
 		n = shortKills
+	}
+	if text := os.Getenv("FORESHOCK_KILLS"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("FORESHOCK_KILLS: %v", err)
+		}
 	}
 	for range n {
 		// At least one delivery goes through, then a random moment: before, within or after a commit, or in the middle of sending.
