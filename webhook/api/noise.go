@@ -38,6 +38,10 @@ func (h *Handler) noiseRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/v1/mutes/{id}/end", h.endMute)
 	mux.HandleFunc("POST /api/v1/splits", h.split)
 	mux.HandleFunc("GET /api/v1/explain", h.explain)
+	mux.HandleFunc("GET /mutes", h.pageMutes)
+	mux.HandleFunc("POST /mutes", h.own(h.pageMute))
+	mux.HandleFunc("POST /mutes/{id}/end", h.own(h.pageEndMute))
+	mux.HandleFunc("POST /splits/{id}", h.own(h.pageSplit))
 }
 
 // MuteView is one mute as it is shown: of the configuration, by command, or a silence of Alertmanager.
@@ -118,20 +122,26 @@ func (h *Handler) giveMute(w http.ResponseWriter, r *http.Request) {
 	}
 	o := cases.MuteOrder{Mute: in.Mute, ID: ulid.Make().String(), CreatedBy: h.actor(r, in.By), CreatedAt: now}
 	o.Name, o.Owner, o.Note = line(o.Name, maxName), line(o.Owner, maxName), prose(o.Note)
-	if err := o.Validate(); err != nil {
-		h.trouble(w, r, &badRequest{http.StatusBadRequest, err.Error()})
-		return
-	}
-	if !o.Ends.After(now) {
-		h.trouble(w, r, &badRequest{http.StatusBadRequest, "ends: is over already: want a time to come"})
-		return
-	}
-	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
+	if err := h.storeMute(r, o); err != nil {
 		h.trouble(w, r, err)
 		return
 	}
-	h.o.Log.Info("a person muted", "mute", o.ID, "name", o.Name, "owner", o.Owner, "by", o.CreatedBy, "from", origin(r), "ends", o.Ends)
 	answer(w, http.StatusCreated, MuteView{Mute: o.Mute, ID: o.ID, Kind: "command", Active: o.Mute.Active(now), CreatedBy: o.CreatedBy, CreatedAt: now})
+}
+
+// storeMute checks and stores a mute by command.
+func (h *Handler) storeMute(r *http.Request, o cases.MuteOrder) error {
+	if err := o.Validate(); err != nil {
+		return &badRequest{http.StatusBadRequest, err.Error()}
+	}
+	if !o.Ends.After(o.CreatedAt) {
+		return &badRequest{http.StatusBadRequest, "ends: is over already: want a time to come"}
+	}
+	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
+		return err
+	}
+	h.o.Log.Info("a person muted", "mute", o.ID, "name", o.Name, "owner", o.Owner, "by", o.CreatedBy, "from", origin(r), "ends", o.Ends)
+	return nil
 }
 
 // endMute ends a mute by command now. Cases that it held back are told at their next review, within noise.review.
@@ -143,21 +153,27 @@ func (h *Handler) endMute(w http.ResponseWriter, r *http.Request) {
 		h.trouble(w, r, err)
 		return
 	}
-	o, err := h.o.Noise.Mute(r.Context(), r.PathValue("id"))
+	o, err := h.stopMute(r, r.PathValue("id"), in.By)
 	if err != nil {
 		h.trouble(w, r, err)
 		return
 	}
-	now := h.o.Now().UTC().Truncate(time.Microsecond)
-	if o.Ends.After(now) {
-		o.Ends, o.EndedBy = now, h.actor(r, in.By)
-		if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
-			h.trouble(w, r, err)
-			return
-		}
-		h.o.Log.Info("a person ended a mute", "mute", o.ID, "by", o.EndedBy, "from", origin(r))
-	}
 	answer(w, http.StatusOK, MuteView{Mute: o.Mute, ID: o.ID, Kind: "command", CreatedBy: o.CreatedBy, CreatedAt: o.CreatedAt, EndedBy: o.EndedBy})
+}
+
+// stopMute ends a mute now, unless it is over already.
+func (h *Handler) stopMute(r *http.Request, id, by string) (cases.MuteOrder, error) {
+	o, err := h.o.Noise.Mute(r.Context(), id)
+	now := h.o.Now().UTC().Truncate(time.Microsecond)
+	if err != nil || !o.Ends.After(now) {
+		return o, err
+	}
+	o.Ends, o.EndedBy = now, h.actor(r, by)
+	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
+		return o, err
+	}
+	h.o.Log.Info("a person ended a mute", "mute", o.ID, "by", o.EndedBy, "from", origin(r))
+	return o, nil
 }
 
 // maxSplit bounds how many alerts of a case a split looks at.

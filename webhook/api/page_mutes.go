@@ -52,7 +52,9 @@ func (h *Handler) pageMutes(w http.ResponseWriter, r *http.Request) {
 }
 
 // holdsUrgent reports whether P0 is meant too.
-func (m MuteView) holdsUrgent() bool { return len(m.Grades) == 0 || slices.Contains(m.Grades, policy.P0) }
+func (m MuteView) holdsUrgent() bool {
+	return len(m.Grades) == 0 || slices.Contains(m.Grades, policy.P0)
+}
 
 // Urgent is holdsUrgent, for the page.
 func (m MuteView) Urgent() bool { return m.holdsUrgent() }
@@ -136,7 +138,7 @@ func (h *Handler) formMute(r *http.Request) (cases.MuteOrder, error) {
 }
 
 func (h *Handler) pageEndMute(w http.ResponseWriter, r *http.Request) {
-	if err := h.stopMute(r, r.PathValue("id"), r.PostForm.Get("by")); err != nil {
+	if _, err := h.stopMute(r, r.PathValue("id"), r.PostForm.Get("by")); err != nil {
 		h.pageTrouble(w, r, err)
 		return
 	}
@@ -155,5 +157,5 @@ func (h *Handler) pageSplit(w http.ResponseWriter, r *http.Request) {
 		h.pageTrouble(w, r, err)
 		return
 	}
-	seeOther(w, "../../cases/"+id)
+	seeOther(w, "../cases/"+id)
 }

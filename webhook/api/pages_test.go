@@ -103,7 +103,7 @@ func TestPagesShowHostileTextsAsText(t *testing.T) {
 	b.stories["C1"] = hostile()
 	b.ledger = []cases.LedgerLine{{Key: hostileText, Title: hostileText, Attempt: cases.Attempt{ActionID: "A1", CaseID: "C1", Channel: hostileText, Result: hostileText, Error: hostileText, Began: clock}}}
 	b.statistics = cases.Statistics{Sends: []cases.Send{{Channel: hostileText, Began: clock, Ended: clock, Result: "failed"}}}
-	for _, path := range []string{"/", "/cases", "/cases?state=all&q=" + url.QueryEscape(`"><script>alert(1)</script>`), "/cases/C1", "/cases/" + url.PathEscape("<script>"), "/deliveries", "/ledger", "/ledger?channel=%3Cscript%3E", "/oncall", "/cases?state=%3Cscript%3E", "/cases?done=%3Cscript%3E", "/?range=%3Cscript%3E"} {
+	for _, path := range []string{"/", "/cases", "/cases?state=all&q=" + url.QueryEscape(`"><script>alert(1)</script>`), "/cases/C1", "/cases/" + url.PathEscape("<script>"), "/deliveries", "/ledger", "/ledger?channel=%3Cscript%3E", "/oncall", "/mutes", "/mutes?match=%22%3E%3Cscript%3E", "/cases?state=%3Cscript%3E", "/cases?done=%3Cscript%3E", "/?range=%3Cscript%3E"} {
 		for _, lang := range message.Languages() {
 			res, text := b.get(t, path, "Accept-Language", lang)
 			for _, bad := range []string{"<script>", "<img", `="javascript:`, `="data:text`, `="https://user:pass`, "\u202e", "\x00", "ZgotmplZ", "webhook.page.", "webhook.what.", "webhook.link."} {

@@ -171,16 +171,17 @@ type bench struct {
 	url     string
 	reg     *prometheus.Registry
 	handler *Handler
+	noise   *noises
 	log     *bytes.Buffer
 }
 
 // start serves the handler on loopback.
 func start(t *testing.T, s Settings) *bench {
 	t.Helper()
-	b := &bench{memory: &memory{stories: map[string]cases.Story{}}, reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
+	b := &bench{noise: &noises{}, memory: &memory{stories: map[string]cases.Story{}}, reg: prometheus.NewRegistry(), log: &bytes.Buffer{}}
 	var err error
 	b.handler, err = New(Options{
-		Intake: b, Store: b, OnCall: duties{}, Settings: func() Settings { return s }, Registerer: b.reg,
+		Intake: b, Store: b, OnCall: duties{}, Noise: b.noise, Settings: func() Settings { return s }, Registerer: b.reg,
 		Now: func() time.Time { return clock }, Log: slog.New(slog.NewTextHandler(b.log, nil)),
 	})
 	if err != nil {
