@@ -79,11 +79,11 @@ func (s shipped) inner(t *testing.T) shipped {
 	if err := json.Unmarshal([]byte(s.expr), &q); err != nil {
 		t.Fatalf("%s: %v", s.where, err)
 	}
-	return shipped{s.where, strings.NewReplacer("$__rate_interval", "1m", "$__interval", "1m").Replace(q.Expr)}
+	return shipped{s.where, strings.NewReplacer("$__rate_interval", "1m", "$__interval", "1m", "$__range", "1h").Replace(q.Expr)}
 }
 
 // fill puts values into the variables of dashboards.
-var fill = strings.NewReplacer("$instance", "this-host", `"$rule"`, `".*"`)
+var fill = strings.NewReplacer("$instance", "this-host", "$source", ".*", "$__range", "1h", `"$rule"`, `".*"`)
 
 // target of a panel; those of the plugin keep all their fields.
 type panelTarget map[string]any
