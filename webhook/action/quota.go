@@ -112,6 +112,7 @@ func (x *Executor) attemptAll(ctx context.Context, all []cases.Action) {
 		done := Finished{Receipt: cases.Receipt{ID: receipt.ID, Status: receipt.Status, Reply: receipt.Reply}}
 		if err == nil {
 			done.Note = fmt.Sprintf("in a digest of %d messages", len(all))
+			done.Receipt.Reply = strings.TrimSuffix(done.Note+": "+done.Receipt.Reply, ": ")
 		}
 		results[i] = x.result(a, done, err)
 	}

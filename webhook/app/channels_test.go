@@ -1,11 +1,16 @@
 package app
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -145,5 +150,89 @@ channels: {bad: {type: webhook, url: %q}, good: {type: webhook, url: %q}}
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// From a message to an acknowledgement, over real HTTP: a robot's message has a link that asks, the form behind it acts once, the timeline says how; also
+// after a restart, since the key is in the store; and a click in Slack does the same.
+func TestActFromMessages(t *testing.T) {
+	t.Parallel()
+	texts := make(chan string, 100)
+	robot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		texts <- string(body)
+		fmt.Fprint(w, `{"errcode":0,"errmsg":"ok"}`)
+	}))
+	defer robot.Close()
+	dir := t.TempDir()
+	config := fmt.Sprintf(`store: {sqlite: w.db}
+external_url: http://here.example/x
+interactions: {slack: {secret: signing-secret}}
+channels: {ding: {type: dingtalk, webhook_url: '%s/robot/send?access_token=t'}}
+`, robot.URL)
+	h := open(t, dir, config, nil)
+	h.deliver(alertJSON("firing", "Down", t0, none))
+	var body string
+	select {
+	case body = <-texts:
+	case <-time.After(30 * time.Second):
+		t.Fatal("no message came")
+	}
+	link := regexp.MustCompile(`\(http://here\.example/x(/act/acknowledge\.[^)]+)\)`).FindStringSubmatch(body)
+	if link == nil {
+		t.Fatalf("the message has no link: %s", body)
+	}
+	if err := h.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	h = open(t, dir, config, nil)
+	code, page := h.get(link[1])
+	if code != http.StatusOK || !strings.Contains(page, "Down: it is bad") || !strings.Contains(page, "<form") {
+		t.Fatalf("%d %s", code, page)
+	}
+	state := func() (cases.Case, string) {
+		t.Helper()
+		_, text := h.get("/api/v1/cases?state=new,triage,resolved")
+		var l struct{ Cases []cases.Case }
+		if err := json.Unmarshal([]byte(text), &l); err != nil || len(l.Cases) != 1 {
+			t.Fatalf("%v: %s", err, text)
+		}
+		_, text = h.get("/api/v1/cases/" + l.Cases[0].ID)
+		return l.Cases[0], text
+	}
+	if c, _ := state(); c.State != cases.New {
+		t.Fatalf("looking at the page made the case %s", c.State)
+	}
+	res, err := http.PostForm(h.url+link[1], url.Values{"by": {"ann"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	c, story := state()
+	if res.StatusCode != http.StatusOK || c.State != cases.Triage || c.AckedBy != "ann" || !strings.Contains(story, `"via":"link"`) {
+		t.Errorf("%d, %+v", res.StatusCode, c)
+	}
+	payload, err := json.Marshal(map[string]any{
+		"type": "block_actions", "user": map[string]string{"id": "U1", "username": "bob"},
+		"actions": []map[string]string{{"action_id": "foreshock:resolve", "value": fmt.Sprintf("%s/%d", c.ID, c.Epoch)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	form, stamp := url.Values{"payload": {string(payload)}}.Encode(), fmt.Sprint(time.Now().Unix())
+	m := hmac.New(sha256.New, []byte("signing-secret"))
+	fmt.Fprintf(m, "v0:%s:%s", stamp, form)
+	req, err := http.NewRequest(http.MethodPost, h.url+"/interactions/slack", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Slack-Request-Timestamp", stamp)
+	req.Header.Set("X-Slack-Signature", "v0="+hex.EncodeToString(m.Sum(nil)))
+	if res, err = http.DefaultClient.Do(req); err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if c, story := state(); res.StatusCode != http.StatusOK || c.State != cases.Resolved || !strings.Contains(story, `"via":"slack"`) {
+		t.Errorf("%d, %+v", res.StatusCode, c)
 	}
 }
