@@ -94,6 +94,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	simulated.Flag("config.file", "Configuration whose rules are used, instead of the defaults.").StringVar(&sim.file)
 	simulated.Flag("json", "One JSON object per seed.").BoolVar(&sim.json)
 
+	var ask question
+	explained := k.Command("explain", "Tell what was decided about an alert, why, and what came of it.")
+	explained.Arg("alert", `A fingerprint, a case ID, or matchers like alertname="DiskFull",instance="db-1".`).Required().StringVar(&ask.alert)
+	explained.Flag("url", "Address of a running service, instead of reading its store.").StringVar(&ask.url)
+	explained.Flag("config.file", "Configuration that names the store.").Default("foreshock-webhook.yml").StringVar(&ask.file)
+	explained.Flag("json", "As JSON.").BoolVar(&ask.json)
+	var rerun again
+	replays := k.Command("replay-alerts", "Run rules over stored deliveries on virtual time, and show what would have been sent. Nothing is sent.")
+	replays.Flag("config.file", "Configuration whose rules are used.").Default("foreshock-webhook.yml").StringVar(&rerun.file)
+	replays.Flag("stored-by", "Configuration that names the store with the deliveries; the same by default.").StringVar(&rerun.stored)
+	replays.Flag("since", "How far back.").Default("24h").DurationVar(&rerun.since)
+	replays.Flag("escalate", "Escalate, too, as if nobody ever acknowledged.").BoolVar(&rerun.escalate)
+	replays.Flag("json", "As JSON.").BoolVar(&rerun.json)
+
 	command, err := k.Parse(args)
 	switch {
 	case ended >= 0: // --help and --version have written what they say
@@ -101,6 +115,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case err != nil:
 		fmt.Fprintf(stderr, "foreshock-webhook: %s; try --help\n", err)
 		return exitUsage
+	case command == explained.FullCommand():
+		return explain(ctx, ask, stdout, stderr)
+	case command == replays.FullCommand():
+		return replayAlerts(ctx, rerun, stdout, stderr)
 	case command == simulated.FullCommand():
 		return simulate(ctx, sim, stdout, stderr)
 	case command == render.FullCommand():

@@ -29,7 +29,14 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 		return d.overNow(c, v)
 	}
 	if c.Silent(d.ev.Now) {
-		d.later(c, what, c.MutedUntil)
+		if c.Untold != "" && c.Untold != cases.WhatResolved {
+			what = c.Untold // what was held back first says more
+		}
+		at := d.ev.Now.Add(time.Duration(d.rules.Noise.Review)) // it may be ended before its time
+		if c.MutedUntil.Before(at) {
+			at = c.MutedUntil
+		}
+		d.later(c, what, at)
 		return nil
 	}
 	if c.Untold != "" && c.Untold != cases.WhatResolved {

@@ -212,6 +212,9 @@ func (d *draft) reopen(c cases.Case, v *Verdict) (cases.Case, cases.What, error)
 	c.StartedAt = v.Alert.StartsAt
 	c = d.assess(c, v)
 	d.follow(func(f *cases.Follow) { f.Begin(&c) })
+	if c.Heard == "" {
+		return c, cases.WhatOpened, nil
+	}
 	return c, cases.WhatReopened, nil
 }
 
@@ -339,12 +342,18 @@ func (d *draft) missed(v *Verdict) error {
 		d.event(c, cases.Event{Kind: cases.Opened, To: string(c.State), Note: v.Note}, v)
 		d.closeLater(c)
 	}
+	merged := d.merged(c, v, ok)
+	if !merged {
+		v.Noise, v.Why = v.unmerged()
+	}
 	if before != c.ID {
-		c = d.enter(c, v, false)
+		c = d.enter(c, v, merged)
+		c.Fresh--
 	}
 	d.event(c, cases.Event{Kind: cases.AlertEnded, Note: v.Note}, v)
 	v.Known.CaseID = c.ID
 	d.put(c)
+	d.link(c, v)
 	return nil
 }
 

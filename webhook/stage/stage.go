@@ -48,7 +48,7 @@ type Event struct {
 	// Change is what shall be written, and CaseChanges counts what it does to
 	// cases ("opened", "reopened", "resolved", "missed"); made by Plan.
 	// Beats are the signs of life in it; made by Watch.
-	Beats []cases.Heartbeat
+	Beats       []cases.Heartbeat
 	Change      cases.Change
 	CaseChanges map[string]int
 }
@@ -108,10 +108,11 @@ func (v Verdict) News() bool {
 	return v.Decision == Accepted && (v.Reason == ReasonFired || v.Reason == ReasonRestarted || v.Reason == ReasonBelieved)
 }
 
-// Newcomer reports whether the alert began to fire and is in no open case.
+// Newcomer reports whether the alert began to fire, or is over and was not seen
+// to, and is in no open case.
 func (v Verdict) Newcomer(p cases.Prior) bool {
 	c, ok := p.Cases[v.Known.CaseID]
-	return v.News() && (!ok || !c.Open())
+	return (v.News() || (v.Decision == Accepted && v.Reason == ReasonMissed)) && (!ok || !c.Open())
 }
 
 // Decision is whether an alert goes on.

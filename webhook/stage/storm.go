@@ -38,7 +38,7 @@ func (s Storm) Exec(ctx context.Context, ev Event) (Event, error) {
 	rules := s.Rules().Noise.Storm
 	var fresh []int
 	for _, i := range newcomers(ev) {
-		if ev.Verdicts[i].Grade != policy.P0 {
+		if v := &ev.Verdicts[i]; v.News() && v.Grade != policy.P0 {
 			fresh = append(fresh, i)
 		}
 	}
