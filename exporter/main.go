@@ -1,7 +1,7 @@
 // Command foreshock-exporter publishes the metrics of a Linux host and its NVIDIA GPUs for Prometheus.
 //
-// It takes the place of node_exporter for the collectors that it has: same port, same metric names, same flags. What it adds: a collector or a
-// mount that hangs never holds up a scrape, and GPUs under the names of dcgm-exporter.
+// It takes the place of node_exporter: same port, same metric names, same flags. What it adds: a collector or a mount that hangs never holds up a
+// scrape, ready ratios, GPUs under the names of dcgm-exporter.
 //
 //	foreshock-exporter --web.listen-address=:9100
 //	curl http://127.0.0.1:9100/metrics

@@ -197,3 +197,26 @@ func TestSameChip(t *testing.T) {
 		}
 	}
 }
+
+func TestSplitSensor(t *testing.T) {
+	t.Parallel()
+	type part struct {
+		Kind     string
+		Number   int
+		Property string
+	}
+	for name, want := range map[string]part{
+		"temp1_input": {"temp", 1, "input"}, "temp12_crit_alarm": {"temp", 12, "crit_alarm"}, "pwm1": {"pwm", 1, ""}, "update_interval": {"update_interval", 0, ""},
+		"pwm1_auto_point1_pwm": {"pwm", 1, "auto_point1_pwm"}, "power_state": {"power_state", 0, ""},
+	} {
+		kind, number, property, ok := splitSensor(name)
+		if diff := cmp.Diff(want, part{kind, number, property}); diff != "" || !ok {
+			t.Errorf("%s: %v (-want +got):\n%s", name, ok, diff)
+		}
+	}
+	for _, name := range []string{"", "1temp", "temp1input", "temp1_", "temp99999999999999999999_input"} {
+		if kind, number, property, ok := splitSensor(name); ok {
+			t.Errorf("%q: got %s %d %s, want that it is no sensor", name, kind, number, property)
+		}
+	}
+}

@@ -204,12 +204,8 @@ func splitSensor(name string) (kind string, number int, property string, ok bool
 	if end == 0 || name == "" {
 		return "", 0, "", false
 	}
-	if end < 0 { // no number: update_interval, beep_enable, but also "in_input"
-		if slices.Contains(sensorKinds, name) {
-			return name, 0, "", true
-		}
-		kind, property, _ = strings.Cut(name, "_")
-		return kind, 0, property, kind != ""
+	if end < 0 { // no number: update_interval and beep_enable, or no file of a sensor
+		return name, 0, "", true
 	}
 	rest := strings.TrimLeft(name[end:], "0123456789")
 	number, err := strconv.Atoi(name[end : len(name)-len(rest)])
