@@ -34,7 +34,7 @@ func (l *lexer) chunk(i, j, digits, limit int) int {
 			l.key = append(l.key, l.line[end:j]...)
 			return j
 		}
-		if coded(w) {
+		if coded(w) || version(w) {
 			l.hole(i, end, KindID)
 			l.key = append(l.key, l.line[end:j]...)
 			return j
@@ -360,6 +360,29 @@ func className(w []byte) bool {
 		}
 	}
 	return dots >= 2
+}
+
+// version recognises what begins with a number and a dot and goes on with parts, as the versions of packages do: 5.36.0-7+deb12u3.
+func version(w []byte) bool {
+	if classes[w[0]] != cDigit {
+		return false
+	}
+	dot := false
+	for _, c := range w {
+		switch c {
+		case '.':
+			dot = true
+		case '+', '-', '~':
+			if !dot {
+				return false
+			}
+		default:
+			if classes[c] == cSub {
+				return false
+			}
+		}
+	}
+	return dot
 }
 
 // coded recognises an identifier of several groups, most of them with digits and none a word: R00-M0-N4-C:J17.

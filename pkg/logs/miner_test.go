@@ -61,6 +61,7 @@ func TestMasks(t *testing.T) {
 		"dest proxy.cse.example.hk:5070 closed":                     "dest <*> closed",
 		"values 1, 2, 3 4":                                          "values <*>",
 		"version v2.6.1 found":                                      "version <*> found",
+		"unpacked libc6:amd64 2.36-9+deb12u13 of 3.0.0rc1":          "unpacked libc6:amd64 <*> of <*>",
 		"from host () here":                                         "from host (<*>) here",
 		"password=hunter user=alice":                                "password=<*> user=alice",
 		`{"token": "abcdef", "level":"info"}`:                       `{"token": "<*>", "level":"info"}`,
