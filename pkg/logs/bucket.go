@@ -57,6 +57,7 @@ func (m *Miner) place(shape string, s *signature) Match {
 // settle merges what the new signature made alike.
 func (m *Miner) settle(b *bucket, s *signature, match Match) Match {
 	if m.gather(b, s.t) {
+		m.cover(s.t.live())
 		match.Moved = true
 	}
 	if len(b.ts) > max(m.o.Bucket, b.room) {
@@ -182,6 +183,18 @@ func (m *Miner) absorb(t, u *template) *template {
 	m.moves.add(u.id, t.id, m.now)
 	m.merge(t, u)
 	return t
+}
+
+// cover takes in the templates that t has a place for.
+func (m *Miner) cover(t *template) bool {
+	moved := false
+	for _, u := range append([]*template(nil), t.b.ts...) {
+		if u != t.live() && u.into == nil && m.distance(t.live(), u.cols) >= 0 {
+			t = m.absorb(t.live(), u)
+			moved = true
+		}
+	}
+	return moved
 }
 
 // merge makes u part of t, whose columns already cover it.

@@ -117,8 +117,10 @@ func (m *Miner) Add(line []byte, at time.Time) Match {
 	if s.gen != t.gen {
 		s.rewatch()
 	}
-	if len(s.watch) > 0 {
-		m.check(s)
+	if len(s.watch) > 0 && m.check(s) && m.cover(t) {
+		match.Moved = true
+		m.again(s)
+		t = s.t
 	}
 	t.count++
 	t.recent++
@@ -130,24 +132,26 @@ func (m *Miner) Add(line []byte, at time.Time) Match {
 	return match
 }
 
-// check looks whether a place that was always the same has changed: then it is a variable.
-func (m *Miner) check(s *signature) {
-	w := 0
+// check looks whether a place that was always the same has changed: then it is a variable. It reports whether there was one.
+func (m *Miner) check(s *signature) bool {
+	w, varied := 0, false
 	for i := range m.lex.parts {
 		p := &m.lex.parts[i]
 		for w < len(s.watch) && s.watch[w].slot < p.slot {
 			w++
 		}
 		if w == len(s.watch) {
-			return
+			break
 		}
 		if p.slot == s.watch[w].slot {
 			if string(m.line[p.start:p.end]) != s.watch[w].value {
 				s.t.vary(int(s.watch[w].col), int(s.watch[w].hole), m.now)
+				varied = true
 			}
 			w++
 		}
 	}
+	return varied
 }
 
 // learn places a masked line that is not remembered.

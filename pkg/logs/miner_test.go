@@ -109,6 +109,24 @@ func TestGeneralise(t *testing.T) {
 	}
 }
 
+// A place that starts to vary takes in the templates that it covers, as it would have if they had come later.
+func TestCover(t *testing.T) {
+	t.Parallel()
+	lines := []string{"pending trigger of libc for host", "pending trigger of gtk3 for host", "pending trigger of gtk4 for host"}
+	for _, order := range [][]int{{0, 1, 2}, {1, 2, 0}, {1, 0, 2}} {
+		m := newMiner(t, DefaultOptions())
+		var first ID
+		for i, k := range order {
+			if match := addAll(m, lines[k]); i == 0 {
+				first = match.ID
+			}
+		}
+		if got := texts(m); len(got) != 1 || got[0] != "pending trigger of <*> for host" || m.Text(first) != got[0] {
+			t.Errorf("order %v: %q, the first is %q", order, got, m.Text(first))
+		}
+	}
+}
+
 // Words that tell outcomes apart never become a variable, however many there are.
 func TestOpposites(t *testing.T) {
 	t.Parallel()
