@@ -15,8 +15,9 @@ type Family struct {
 	Type   prometheus.ValueType
 	Labels []string
 
-	desc  *prometheus.Desc
-	order []int // label positions in the sorted order that the exposition wants
+	distribution bool // of type histogram, whatever Type says
+	desc         *prometheus.Desc
+	order        []int // label positions in the sorted order that the exposition wants
 }
 
 // gauge declares a family of values that go up and down.
@@ -34,6 +35,22 @@ func untyped(name, help string, labels ...string) *Family {
 	return newFamily(name, help, prometheus.UntypedValue, labels)
 }
 
+// histogram declares a family of distributions. They are sent by sendHistogram.
+func histogram(name, help string, labels ...string) *Family {
+	f := newFamily(name, help, prometheus.UntypedValue, labels)
+	f.distribution = true
+	return f
+}
+
+// sendHistogram sends a distribution: cumulative counts by upper bound.
+func (f *Family) sendHistogram(ch chan<- prometheus.Metric, count uint64, sum float64, buckets map[float64]uint64, values ...string) {
+	m, err := prometheus.NewConstHistogram(f.desc, count, sum, buckets, values...)
+	if err != nil {
+		m = prometheus.NewInvalidMetric(f.desc, err)
+	}
+	ch <- m
+}
+
 func newFamily(name, help string, t prometheus.ValueType, labels []string) *Family {
 	f := &Family{Name: name, Help: help, Type: t, Labels: labels, desc: prometheus.NewDesc(name, help, labels, nil)}
 	f.order = make([]int, len(labels))
@@ -44,8 +61,11 @@ func newFamily(name, help string, t prometheus.ValueType, labels []string) *Fami
 	return f
 }
 
-// TypeName returns "counter", "gauge" or "untyped".
+// TypeName returns "counter", "gauge", "histogram" or "untyped".
 func (f *Family) TypeName() string {
+	if f.distribution {
+		return "histogram"
+	}
 	switch f.Type {
 	case prometheus.CounterValue:
 		return "counter"

@@ -40,6 +40,7 @@ var (
 	logMatches      = counter("foreshock_log_matches_total", "Messages that a rule matched.", "source", "rule")
 	logLastMatch    = gauge("foreshock_log_last_match_timestamp_seconds", "When a rule last matched a message.", "source", "rule")
 	logField        = counter("foreshock_log_field_total", "Messages by the value of a field; other: of values beyond the limit.", "source", "field", "value")
+	logNumber       = histogram("foreshock_log_number", "Numbers in messages that were asked for.", "source", "number")
 	logTemplate     = counter("foreshock_log_template_total", "Messages by template, while the template has a series.", "source", "template_id", "level")
 	logTemplateInfo = gauge("foreshock_log_template_info", "The text of a template; always 1.", "template_id", "template")
 	logRarity       = gauge("foreshock_log_template_rarity", "How surprising a message of a template is, in bits: -log2 of its share of all messages.", "source", "template_id")
@@ -57,7 +58,7 @@ var (
 
 var logFamilies = []*Family{
 	logReadLines, logReadBytes, logMessages, logLast, logExcluded, logSampled, logLagBytes, logLagSeconds, logFiles, logStuck, logProblems, logMatches,
-	logLastMatch, logField, logTemplate, logTemplateInfo, logRarity, logShifts, logTemplates, logNew, logMerged, logForgotten, logOver,
+	logLastMatch, logField, logNumber, logTemplate, logTemplateInfo, logRarity, logShifts, logTemplates, logNew, logMerged, logForgotten, logOver,
 	logSequences, logOpen, logFlow, logFlowOver,
 }
 
@@ -220,6 +221,14 @@ func (s *logSource) send(ch chan<- prometheus.Metric, now time.Time, texts map[l
 		}
 	}
 	s.sendFields(ch, f)
+	for _, n := range f.Numbers {
+		buckets, sum := map[float64]uint64{}, uint64(0)
+		for i, bound := range n.Bounds {
+			sum += n.Counts[i]
+			buckets[bound] = sum
+		}
+		logNumber.sendHistogram(ch, sum+n.Counts[len(n.Bounds)], n.Sum, buckets, s.name, strings.ToValidUTF8(n.Name, ""))
+	}
 	s.sendTemplates(ch, f, texts)
 	if s.verdicts != nil {
 		q := f.Sequences

@@ -46,6 +46,7 @@ type Source struct {
 	Parse     Parse     `json:"-"`
 	Rules     []*Rule   `json:"-"`
 	Fields    []*Field  `json:"-"`
+	Numbers   []*Number `json:"-"`
 	Templates Templates `json:"-"`
 	Sequences Sequences `json:"-"`
 

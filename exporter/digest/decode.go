@@ -87,6 +87,14 @@ func (d *decoder) source(n *yaml.Node, path string) *Source {
 			})
 			unique(d, n, path, s.Rules, func(r *Rule) string { return r.Name })
 		},
+		"numbers": func(n *yaml.Node, path string) {
+			d.list(n, path, func(n *yaml.Node, path string) {
+				x := defaultNumber()
+				d.fields(n, path, x, nil)
+				s.Numbers = append(s.Numbers, x)
+			})
+			unique(d, n, path, s.Numbers, func(x *Number) string { return x.Name })
+		},
 		"fields": func(n *yaml.Node, path string) {
 			d.list(n, path, func(n *yaml.Node, path string) {
 				f := &Field{Max: 50}

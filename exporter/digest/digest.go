@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -53,16 +54,17 @@ func under(root func(string) string, paths []string) (out []string) {
 
 // Pipeline digests one source. It is a follow.Handler; Figures and Templates may be called by others meanwhile.
 type Pipeline struct {
-	s        *Source
-	report   follow.Reporter
-	now      time.Time
-	figures  Figures
-	fields   []map[string]*uint64
-	parsed   parsed
-	mine     *templates // nil: off
-	sessions *sessions  // nil: off
-	saved    *Figures
-	out      atomic.Pointer[Figures]
+	s         *Source
+	report    follow.Reporter
+	now       time.Time
+	figures   Figures
+	fields    []map[string]*uint64
+	parsed    parsed
+	variables []logs.Variable
+	mine      *templates // nil: off
+	sessions  *sessions  // nil: off
+	saved     *Figures
+	out       atomic.Pointer[Figures]
 }
 
 // NewPipeline returns a pipeline that has seen nothing.
@@ -74,6 +76,9 @@ func NewPipeline(s *Source, report follow.Reporter) (*Pipeline, error) {
 	for _, f := range s.Fields {
 		p.figures.Fields = append(p.figures.Fields, FieldFigure{Name: f.Name})
 		p.fields = append(p.fields, map[string]*uint64{})
+	}
+	for _, n := range s.Numbers {
+		p.figures.Numbers = append(p.figures.Numbers, n.figure())
 	}
 	if s.Templates.Enabled {
 		mine, err := newTemplates(&s.Templates)
@@ -120,24 +125,32 @@ func (p *Pipeline) Take(r follow.Record) {
 	f.Last[level] = p.now
 	p.rules(r.Text, level)
 	p.count(level)
-	if !clean {
-		return
+	var id logs.ID
+	if clean {
+		id = p.template(r, level)
 	}
+	p.numbers(id)
+}
+
+// template finds the template of a message, 0 where templates are off, and puts it into its session.
+func (p *Pipeline) template(r follow.Record, level Level) logs.ID {
 	text := r.Text
 	if p.s.Parse.Format != "none" {
 		if v, ok := p.parsed.first(p.s.Parse.Message); ok {
 			text = v
 		}
 	}
-	if p.mine != nil && len(bytes.TrimSpace(text)) > 0 {
-		match := p.mine.take(text, level, p.now, f)
-		if p.sessions != nil {
-			if match.Moved {
-				p.sessions.move()
-			}
-			p.sessions.take(r.Text, match.ID, p.now, &f.Sequences)
-		}
+	if p.mine == nil || len(bytes.TrimSpace(text)) == 0 {
+		return 0
 	}
+	match := p.mine.take(text, level, p.now, &p.figures)
+	if p.sessions != nil {
+		if match.Moved {
+			p.sessions.move()
+		}
+		p.sessions.take(r.Text, match.ID, p.now, &p.figures.Sequences)
+	}
+	return match.ID
 }
 
 func (p *Pipeline) included(text []byte) bool {
@@ -283,6 +296,10 @@ func (p *Pipeline) Save() ([]byte, error) {
 			f.Fields[i].Values[v] = *n
 		}
 	}
+	f.Numbers = append([]NumberFigure(nil), f.Numbers...)
+	for i := range f.Numbers {
+		f.Numbers[i].Counts = append([]uint64(nil), f.Numbers[i].Counts...)
+	}
 	s := saved{Version: savedVersion}
 	if p.sessions != nil {
 		kept := p.sessions.save(&f.Sequences)
@@ -320,9 +337,16 @@ func (p *Pipeline) Load(b []byte) error {
 			return err
 		}
 	}
-	rules, fields := p.figures.Rules, p.figures.Fields
+	rules, fields, numbers := p.figures.Rules, p.figures.Fields, p.figures.Numbers
 	p.figures = s.Figures
-	p.figures.Rules, p.figures.Fields = rules, fields
+	p.figures.Rules, p.figures.Fields, p.figures.Numbers = rules, fields, numbers
+	for i, n := range numbers {
+		for _, old := range s.Figures.Numbers {
+			if old.Name == n.Name && slices.Equal(old.Bounds, n.Bounds) && len(old.Counts) == len(n.Counts) {
+				numbers[i] = old
+			}
+		}
+	}
 	for i, r := range rules {
 		for _, old := range s.Figures.Rules {
 			if old.Name == r.Name {

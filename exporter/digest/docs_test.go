@@ -18,7 +18,7 @@ func TestDocs(t *testing.T) {
 	}
 	page, s, c := string(b), defaultSource(), Default()
 	for prefix, options := range map[string]any{
-		"": c.Global, "sources[].": *s, "multiline.": s.Multiline, "parse.": s.Parse, "rules[].": Rule{}, "fields[].": Field{Max: 50},
+		"": c.Global, "sources[].": *s, "multiline.": s.Multiline, "parse.": s.Parse, "rules[].": Rule{}, "fields[].": Field{Max: 50}, "numbers[].": *defaultNumber(),
 		"templates.": s.Templates, "sequences.": s.Sequences,
 	} {
 		for _, p := range registry.ParamsOf(options) {

@@ -18,6 +18,7 @@ type Figures struct {
 	Unparsed uint64
 	Rules    []RuleFigure
 	Fields   []FieldFigure
+	Numbers  []NumberFigure
 	// OverTemplates are messages of templates without a series of their own.
 	OverTemplates uint64
 	Templates     []TemplateFigure // those that have series, sorted by id
