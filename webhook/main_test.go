@@ -23,6 +23,7 @@ func TestCheck(t *testing.T) {
 	}
 	two := write("two.yml", "lang: en\nchannels: {x: {type: pigeon}}\n")
 	slack := write("slack.yml", "channels: {x: {type: slack}}\n")
+	good := write("good.yml", logConfig)
 	pg := write("pg.yml", "store: {postgres_url_file: none}\nchannels: {x: {type: log}}\n")
 	for _, tt := range []struct {
 		args           []string
@@ -38,6 +39,9 @@ func TestCheck(t *testing.T) {
 		{args: []string{"check"}, code: 2, stderr: "foreshock-webhook: required argument 'config' not provided; try --help", lines: 1},
 		{args: []string{"--nonsense"}, code: 2, stderr: "foreshock-webhook: unknown long flag '--nonsense'; try --help", lines: 1},
 		{args: []string{"--config.file=" + slack, "--web.listen-address=127.0.0.1:0"}, code: 2, stderr: "foreshock-webhook: line 1: channels.x: channel slack: credentials are missing", lines: 1},
+		{args: []string{"migrate", "--config.file=" + good}, code: 2, stderr: "foreshock-webhook: want one of --to and --to-file", lines: 1},
+		{args: []string{"migrate", "--config.file=" + good, "--to=mysql://u:secret@x"}, code: 1, stderr: "foreshock-webhook: nothing was moved: the target: store URL: unknown kind", lines: 1},
+		{args: []string{"migrate", "--config.file=" + good, "--to=sqlite://" + filepath.Join(t.TempDir(), "other.db")}, code: 0, stdout: "table "},
 		{args: []string{"--help"}, code: 0, stdout: "usage: foreshock-webhook"},
 		{args: []string{"--version"}, code: 0},
 	} {
