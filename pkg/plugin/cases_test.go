@@ -193,8 +193,12 @@ func TestCasesStep(t *testing.T) {
 		points int64
 		want   time.Duration
 	}{
-		{"0", time.Hour, 1000, 5 * time.Minute}, {"0", 24 * time.Hour, 800, 15 * time.Minute}, {"0", 30 * 24 * time.Hour, 100, 24 * time.Hour * 30 / 24},
-		{"1m", time.Hour, 1000, 5 * time.Minute}, {"2h", 48 * time.Hour, 10, 2 * time.Hour}, {"5m", 60 * 24 * time.Hour, 100, 60 * 24 * time.Hour / mostBuckets},
+		{"0", time.Hour, 1000, 5 * time.Minute},
+		{"0", 24 * time.Hour, 800, 15 * time.Minute},
+		{"0", 30 * 24 * time.Hour, 100, 24 * time.Hour * 30 / 24},
+		{"1m", time.Hour, 1000, 5 * time.Minute},
+		{"2h", 48 * time.Hour, 10, 2 * time.Hour},
+		{"5m", 60 * 24 * time.Hour, 100, 60 * 24 * time.Hour / mostBuckets},
 	} {
 		kind, err := readQuery(json.RawMessage(`{"kind": "cases", "every": "`+tt.every+`"}`), defaultSettings())
 		if err != nil {

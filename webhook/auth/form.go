@@ -18,7 +18,7 @@ type Forms struct {
 
 // Token is the value of a form's hidden field; the cookie that it fits is set when the browser has none.
 func (f Forms) Token(w http.ResponseWriter, r *http.Request) string {
-	value := ""
+	var value string
 	if c, err := r.Cookie(formCookie); err == nil && len(c.Value) >= 16 && len(c.Value) <= 64 {
 		value = c.Value
 	} else {

@@ -98,7 +98,7 @@ func (g *Guard) Login(w http.ResponseWriter, r *http.Request, next string) error
 	return nil
 }
 
-// ErrRefused: the provider, or what it said, does not let somebody in.
+// ErrRefused is the error of a sign-in in which the provider, or what it said, does not let somebody in.
 var ErrRefused = errors.New("the sign-in was refused")
 
 // Callback takes the code that the provider sent the browser back with, and begins a session. It returns who came and the local address
