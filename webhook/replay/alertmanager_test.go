@@ -29,26 +29,31 @@ func TestGrouping(t *testing.T) {
 		want    []string
 	}{
 		"one alert": {
-			[][]replayChange{one(0, "A", "1", alert.Firing), one(20*time.Minute, "A", "1", alert.Resolved)}, time.Hour,
+			[][]replayChange{one(0, "A", "1", alert.Firing), one(20*time.Minute, "A", "1", alert.Resolved)},
+			time.Hour,
 			[]string{"30s A 1", "20m30s A 1"},
 		},
 		"two of a group within group_wait": {
-			[][]replayChange{one(0, "A", "1", alert.Firing), one(20*time.Second, "A", "2", alert.Firing)}, time.Hour,
+			[][]replayChange{one(0, "A", "1", alert.Firing), one(20*time.Second, "A", "2", alert.Firing)},
+			time.Hour,
 			[]string{"30s A 2"},
 		},
 		"news waits for group_interval": {
-			[][]replayChange{one(0, "A", "1", alert.Firing), one(time.Minute, "A", "2", alert.Firing)}, time.Hour,
+			[][]replayChange{one(0, "A", "1", alert.Firing), one(time.Minute, "A", "2", alert.Firing)},
+			time.Hour,
 			[]string{"30s A 1", "5m30s A 2"},
 		},
 		"over before group_wait": {
 			[][]replayChange{one(0, "A", "1", alert.Firing), one(20*time.Second, "A", "1", alert.Resolved)}, time.Hour, nil,
 		},
 		"repeated": {
-			[][]replayChange{one(0, "A", "1", alert.Firing)}, 9 * time.Hour,
+			[][]replayChange{one(0, "A", "1", alert.Firing)},
+			9 * time.Hour,
 			[]string{"30s A 1", "4h5m30s A 1", "8h10m30s A 1"},
 		},
 		"two groups": {
-			[][]replayChange{one(0, "A", "1", alert.Firing), one(0, "B", "1", alert.Firing)}, time.Hour,
+			[][]replayChange{one(0, "A", "1", alert.Firing), one(0, "B", "1", alert.Firing)},
+			time.Hour,
 			[]string{"30s A 1", "30s B 1"},
 		},
 	} {

@@ -22,9 +22,8 @@ var begin = time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
 // flow is a world with a script: deliveries at times after begin.
 type flow struct {
 	*replay.World
-	t  *testing.T
-	n  int
-	at time.Duration
+	t *testing.T
+	n int
 }
 
 func newFlow(t *testing.T, change func(*replay.Options)) *flow {

@@ -87,13 +87,13 @@ func (c *Coverage) read(ctx context.Context, from Archive, i cases.DeliveryInfo)
 	if err != nil {
 		return alert.Delivery{}, false, err
 	}
-	m, err := alert.Decode(bytes.NewReader(body), alert.DefaultLimits())
-	switch {
-	case err != nil && cut:
-		c.Cut++
-		return alert.Delivery{}, false, nil
-	case err != nil:
-		c.Broken++
+	m, unreadable := alert.Decode(bytes.NewReader(body), alert.DefaultLimits())
+	if unreadable != nil { // counted: the others are replayed
+		if cut {
+			c.Cut++
+		} else {
+			c.Broken++
+		}
 		return alert.Delivery{}, false, nil
 	}
 	m.Source = i.Source

@@ -16,8 +16,8 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 		d.event(c, cases.Event{Kind: cases.Muted, Note: mutedNote(*v.Mute, d.ev.Now)}, v)
 		d.put(c)
 	}
-	switch {
-	case what == "" || what == cases.WhatGrew:
+	switch what {
+	case "", cases.WhatGrew:
 		if d.join(c, what, v) {
 			return nil
 		}
@@ -25,7 +25,7 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 			d.digestLater(c)
 			return nil
 		}
-	case what == cases.WhatResolved:
+	case cases.WhatResolved:
 		return d.overNow(c, v)
 	}
 	if c.Silent(d.ev.Now) {

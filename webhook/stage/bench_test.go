@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/foreshock/foreshock/webhook/alert"
+	"github.com/foreshock/foreshock/webhook/policy"
+	"github.com/foreshock/foreshock/webhook/stage"
 	"github.com/foreshock/foreshock/webhook/store/storetest"
 )
 
@@ -85,5 +88,55 @@ func BenchmarkDeliver(b *testing.B) {
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
 			})
 		}
+	}
+}
+
+// BenchmarkDeliverWhole is BenchmarkDeliver with every stage, on SQLite, by 16
+// senders at once: "alike" are alerts that all become one case, "apart" such that
+// have nothing in common but their source, so that a storm takes most of them.
+func BenchmarkDeliverWhole(b *testing.B) {
+	for _, kind := range []string{"alike", "apart"} {
+		for _, size := range []int{1, 50} {
+			b.Run(fmt.Sprintf("%s/%d", kind, size), func(b *testing.B) {
+				db := storetest.Open(b, "sqlite://"+filepath.Join(b.TempDir(), "w.db"))
+				p := stage.Parts{Store: db, Rules: func() policy.Rules { return policy.DefaultRules("slack") }}
+				in := stage.NewIntake(stage.IntakeOptions{Chain: p.Chain(), Store: db})
+				var next atomic.Int64
+				b.SetParallelism(16)
+				b.ReportAllocs()
+				b.ResetTimer()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						m, err := alert.Decode(bytes.NewReader(body(b, next.Add(1), size)), alert.DefaultLimits())
+						if err != nil {
+							b.Error(err)
+						}
+						if kind == "apart" {
+							setApart(m.Alerts)
+						}
+						d := alert.Delivery{ID: ulid.Make().String(), Cluster: "prod", Received: time.Now(), Message: m}
+						if _, err := in.Deliver(context.Background(), d); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+				b.ReportMetric(float64(b.N*size)/b.Elapsed().Seconds(), "alerts/s")
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "deliveries/s")
+			})
+		}
+	}
+}
+
+// setApart gives every alert a name, a host, a service and a text of its own.
+func setApart(all []alert.Alert) {
+	for i := range all {
+		name := strings.Map(func(r rune) rune {
+			if r >= '0' && r <= '9' {
+				return 'a' + (r - '0')
+			}
+			return -1
+		}, all[i].Labels["instance"])
+		l := alert.Labels{"alertname": name, "severity": "warning", "service": "s" + name, "instance": name}
+		all[i].Labels, all[i].Annotations, all[i].Fingerprint = l, alert.Labels{"summary": name + " x" + name + " y" + name}, l.Fingerprint()
 	}
 }

@@ -186,9 +186,7 @@ func (d *draft) finish() error {
 	for _, id := range identities(d.ev.Verdicts) {
 		ch.Alerts = append(ch.Alerts, d.alerts[id])
 	}
-	for _, l := range d.links {
-		ch.Links = append(ch.Links, l)
-	}
+	ch.Links = append(ch.Links, d.links...)
 	for _, id := range slices.Sorted(maps.Keys(d.fresh)) {
 		ch.Cases = append(ch.Cases, d.cases[id])
 	}

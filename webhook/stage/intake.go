@@ -47,6 +47,7 @@ type Intake struct {
 	turn     chan struct{}
 	crowded  atomic.Int64 // until when, in nanoseconds since lifetime began
 	lifetime time.Time
+	last     map[string]bool // IDs of the cases that the last turn changed; whoever has the turn may use it
 }
 
 // crowdedFor is how long deliveries take turns after one lost a race.
@@ -101,6 +102,9 @@ func (in *Intake) decide(ctx context.Context, d alert.Delivery) (Event, error) {
 			return ev, err
 		}
 		err = in.o.Store.Commit(ctx, ev.Change)
+		if err == nil && mine {
+			in.stay(ev.Change.Cases)
+		}
 		if err == nil || !errors.Is(err, cases.ErrConflict) {
 			return ev, err
 		}
@@ -108,6 +112,21 @@ func (in *Intake) decide(ctx context.Context, d alert.Delivery) (Event, error) {
 		in.o.Metrics.conflict()
 	}
 	return Event{}, fmt.Errorf("after %d tries: %w", maxTries, cases.ErrConflict)
+}
+
+// stay lets deliveries go on taking turns while each changes a case that the one
+// before changed. It is called by whoever has the turn.
+func (in *Intake) stay(changed []cases.Case) {
+	now := make(map[string]bool, len(changed))
+	same := false
+	for _, c := range changed {
+		now[c.ID] = true
+		same = same || in.last[c.ID]
+	}
+	in.last = now
+	if same {
+		in.crowded.Store(int64(time.Since(in.lifetime) + crowdedFor))
+	}
 }
 
 // lockNames are the alerts of a delivery, each once, sorted.

@@ -71,7 +71,8 @@ func (d *draft) verdict(i int) error {
 func (d *draft) fired(v *Verdict) error {
 	counted, before := d.counted(v), v.Known.CaseID
 	c, found := d.find(v)
-	what, told := cases.What(""), []string(nil)
+	var what cases.What
+	var told []string
 	switch {
 	case !found:
 		c = d.open(v, cases.New)

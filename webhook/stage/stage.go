@@ -157,7 +157,7 @@ const (
 	ReasonStorm      Reason = "storm"      // its source sends more new alerts than people can read
 )
 
-// The reason of held alerts.
+// ReasonFlapping is the reason of held alerts.
 const ReasonFlapping Reason = "flapping" // it changes all the time
 
 // The reasons of muted alerts.
