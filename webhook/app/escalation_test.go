@@ -348,3 +348,34 @@ at 127m expect pager escalated step 1
 at 10h expect nothing
 `)
 }
+
+// A grade that rises while the case waits begins the ladder of that grade at its foot, and moves the deadline.
+func TestScriptRegrade(t *testing.T) {
+	t.Parallel()
+	play(t, &script{lag: 40 * time.Second, config: `
+noise:
+  hold: {p1: 0s, p2: 0s, p3: 0s}
+  regrade: [{name: long, grades: [P2], after: 20m, to: P1}]
+routes: [{name: all, channels: [chat]}]
+escalation:
+  ladders:
+    - {name: warnings, grades: [P2], steps: [{wait: 10m, targets: [channel:pager]}, {wait: 30m, targets: [channel:boss]}]}
+    - {name: errors, grades: [P1], steps: [{wait: 5m, targets: [channel:ann]}]}
+sla: {targets: {p1: 1h, p2: 0s}}
+`}, `
+at 0   fire Slow severity=warning
+at 0   expect chat opened
+at 10m expect pager escalated ladder warnings
+at 21m expect chat regraded
+at 21m expect pager regraded
+at 26m expect ann escalated step 1 of ladder errors
+at 45m expect chat sla_warning
+at 45m expect pager sla_warning
+at 45m expect ann sla_warning
+at 55m resolve Slow severity=warning
+at 56m expect chat resolved
+at 56m expect pager resolved
+at 56m expect ann resolved
+at 9h  expect nothing
+`)
+}

@@ -123,7 +123,11 @@ func (f *Follow) Regraded(c *Case, was policy.Grade) {
 		f.walk(c, policy.Rung{})
 	}
 	f.Cancel = append(f.Cancel, CancelActions{CaseID: c.ID, Kinds: []Kind{CheckSLA}, At: f.Now, Reason: fmt.Sprintf("graded %s", c.Grade)})
-	f.deadline(c, c.SLA.Since)
+	since := c.SLA.Since
+	if since.IsZero() { // opened by a version that kept no deadlines
+		since = c.OpenedAt
+	}
+	f.deadline(c, since)
 }
 
 // Climb plans the rung after the one that was just carried out.
@@ -168,7 +172,7 @@ func (f *Follow) Postpone(c *Case, until time.Time) { f.rungAfter(c, until) }
 func (f *Follow) deadline(c *Case, since time.Time) {
 	warn, due, ok := f.Rules.SLA.Due(c.Grade, since)
 	if !ok {
-		c.SLA = Deadline{}
+		c.SLA = Deadline{Since: since} // another grade may have a target
 		return
 	}
 	if !due.Equal(c.SLA.Due) {

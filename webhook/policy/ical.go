@@ -17,6 +17,9 @@ import (
 const (
 	maxEvents      = 10_000 // in the file
 	maxOccurrences = 50_000 // of all events together, within the span that is asked for
+	// maxReading is how long the events of one calendar may take: one rule that never
+	// comes true takes a second or so.
+	maxReading = 5 * time.Second
 )
 
 // Import says how a calendar becomes shifts.
@@ -63,7 +66,11 @@ func ReadICal(in io.Reader, o Import) (Imported, error) {
 			r.moved[e.Id()] = append(r.moved[e.Id()], at)
 		}
 	}
+	began := time.Now()
 	for _, e := range events {
+		if time.Since(began) > maxReading {
+			return Imported{}, fmt.Errorf("its events take more than %s to work out: want simpler rules", Duration(maxReading))
+		}
 		if err := r.event(e); err != nil {
 			if r.left <= 0 {
 				return Imported{}, err
@@ -167,6 +174,9 @@ func (r *reader) occurrences(e *ics.VEvent, start time.Time, end func(time.Time)
 		if err != nil {
 			return nil, fmt.Errorf("RRULE: %w", err)
 		}
+		if err := sensible(opt); err != nil {
+			return nil, err
+		}
 		opt.Dtstart = start
 		rr, err := rrule.NewRRule(*opt)
 		if err != nil {
@@ -200,6 +210,23 @@ func (r *reader) occurrences(e *ics.VEvent, start time.Time, end func(time.Time)
 			out = append(out, at)
 		}
 	}
+}
+
+// sensible refuses the rules that shifts do not need, and that take for ever
+// when they never come true: a look at every second, or at every day, until the
+// year 9999.
+func sensible(o *rrule.ROption) error {
+	by := len(o.Bymonthday) + len(o.Byyearday) + len(o.Byweekno) + len(o.Bysetpos) + len(o.Byeaster)
+	clock := len(o.Byhour) + len(o.Byminute) + len(o.Bysecond)
+	switch {
+	case o.Freq == rrule.SECONDLY || o.Freq == rrule.MINUTELY:
+		return errors.New("RRULE: it repeats by seconds or minutes: want HOURLY, DAILY, WEEKLY, MONTHLY or YEARLY")
+	case o.Freq == rrule.HOURLY && by+clock+len(o.Byweekday)+len(o.Bymonth) > 0:
+		return errors.New("RRULE: HOURLY with BY…: want it alone, or DAILY with BYHOUR")
+	case (o.Freq == rrule.DAILY || o.Freq == rrule.WEEKLY) && by > 0:
+		return errors.New("RRULE: DAILY or WEEKLY with more than BYDAY, BYMONTH and BYHOUR: want MONTHLY or YEARLY")
+	}
+	return nil
 }
 
 func (r *reader) person(e *ics.VEvent) string {

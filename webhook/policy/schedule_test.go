@@ -206,8 +206,20 @@ func TestReadICal(t *testing.T) {
 	// A rule that repeats for ever, every second, is refused rather than walked.
 	endless := strings.Replace(calendar, "FREQ=DAILY;COUNT=10", "FREQ=SECONDLY", 1)
 	c, err := policy.ReadICal(strings.NewReader(endless), policy.Import{Zone: "UTC", From: utc("2030-01-01 00:00"), Until: utc("2031-01-01 00:00"), Person: policy.Finder(crew())})
-	if err != nil || len(c.Strange) == 0 || !strings.Contains(c.Strange[0], "repeats more than") {
+	if err != nil || len(c.Strange) == 0 || !strings.Contains(c.Strange[0], "repeats by seconds") {
 		t.Errorf("endless: %+v, %v", c.Strange, err)
+	}
+	hourly := strings.Replace(calendar, "FREQ=DAILY;COUNT=10", "FREQ=HOURLY", 1)
+	c, err = policy.ReadICal(strings.NewReader(hourly), policy.Import{Zone: "UTC", From: utc("2036-01-01 00:00"), Until: utc("2037-01-01 00:00"), Person: policy.Finder(crew())})
+	if err != nil || len(c.Strange) == 0 || !strings.Contains(c.Strange[0], "repeats more than") {
+		t.Errorf("hourly: %+v, %v", c.Strange, err)
+	}
+	// Rules that never come true end.
+	for _, rule := range []string{"FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;INTERVAL=7;BYDAY=TU", "FREQ=MONTHLY;BYMONTHDAY=31;BYMONTH=4", "FREQ=DAILY;BYMONTHDAY=31;BYMONTH=2"} {
+		c, err := policy.ReadICal(strings.NewReader(strings.Replace(calendar, "FREQ=DAILY;COUNT=10", rule, 1)), policy.Import{Zone: "UTC", From: utc("2026-01-01 00:00"), Until: utc("2027-01-01 00:00"), Person: policy.Finder(crew())})
+		if err != nil || len(c.Shifts) > 5 {
+			t.Errorf("%s: %+v, %v", rule, c, err)
+		}
 	}
 }
 

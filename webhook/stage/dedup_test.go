@@ -267,7 +267,7 @@ func TestPlanCase(t *testing.T) {
 	want := cases.Case{
 		ID: c.ID, Key: "prod/" + a.Fingerprint, Cluster: "prod", Title: "DiskFull: disk full on x", Labels: a.Labels, State: cases.New,
 		Grade: policy.P1, GradeReason: `severity="error"`, Channels: []string{"slack", "log"}, Routes: []string{"default"},
-		Epoch: 1, Firing: 1, Total: 1, StartedAt: at(0), OpenedAt: at(1), UpdatedAt: at(1), Version: 1,
+		Epoch: 1, Firing: 1, Total: 1, StartedAt: at(0), OpenedAt: at(1), UpdatedAt: at(1), SLA: cases.Deadline{Since: at(1)}, Version: 1,
 		CaseNoise: cases.CaseNoise{Heard: cases.WhatOpened, ToldAt: at(1), CountedAt: at(1), Told: 1, Base: policy.P1, BaseReason: `severity="error"`},
 	}
 	if d := cmp.Diff(want, c); d != "" {
