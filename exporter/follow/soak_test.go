@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// soakLines is how many lines the soak writes; FORESHOCK_SOAK_LINES=20000000 is a long run, which docs/logs-collector.md names.
+// soakLines is how many lines the soak writes; FORESHOCK_SOAK_LINES=100000000 is a long run, which docs/logs-collector.md names.
 func soakLines(t *testing.T) uint64 {
 	t.Helper()
 	v := os.Getenv("FORESHOCK_SOAK_LINES")
