@@ -29,7 +29,10 @@ type Later struct {
 	Rules func() policy.Rules
 	// Roster finds a schedule with its overrides and calendars; false when none
 	// has that name (any more).
-	Roster  func(ctx context.Context, schedule string) (policy.Roster, bool, error)
+	Roster func(ctx context.Context, schedule string) (policy.Roster, bool, error)
+	// Mutes are all mutes there are for alerts of a cluster; nil: none. A person who
+	// is muted is passed over.
+	Mutes   func(ctx context.Context, cluster string, now time.Time) (policy.Mutes, error)
 	Now     func() time.Time // nil: time.Now
 	Metrics *Metrics         // nil: nothing is counted
 }
@@ -95,7 +98,17 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 		f.Postpone(&c, c.MutedUntil)
 		return done(c, f)
 	}
-	who, err := h.targets(ctx, c, ladder.Steps[p.Step], f)
+	var mutes policy.Mutes
+	if h.Mutes != nil {
+		if mutes, err = h.Mutes(ctx, c.Cluster, f.Now); err != nil {
+			return Finished{}, fmt.Errorf("reading mutes: %w", err)
+		}
+	}
+	if m, muted := mutes.Whole(f.Now, c.Grade, c.Labels); muted { // since people heard of the case
+		f.Postpone(&c, m.Until(f.Now))
+		return done(c, f)
+	}
+	who, err := h.targets(ctx, c, ladder.Steps[p.Step], mutes, f)
 	if err != nil {
 		return Finished{}, err
 	}
@@ -127,7 +140,7 @@ type found struct {
 
 // targets finds out now whom a step tells. When that is nobody, the channels of
 // the case are told, and why: an escalation is never silent.
-func (h escalate) targets(ctx context.Context, c cases.Case, step policy.Step, f *cases.Follow) (found, error) {
+func (h escalate) targets(ctx context.Context, c cases.Case, step policy.Step, mutes policy.Mutes, f *cases.Follow) (found, error) {
 	var out found
 	add := func(channels ...string) {
 		for _, ch := range channels {
@@ -137,6 +150,10 @@ func (h escalate) targets(ctx context.Context, c cases.Case, step policy.Step, f
 		}
 	}
 	person := func(key, why string) {
+		if m, held := mutes.Holds(f.Now, c.Grade, c.Labels, policy.Listener{Person: key}); held {
+			out.notes = append(out.notes, fmt.Sprintf("%s is muted by %s until %s (%s)", f.Rules.Called(key), m.Owner, m.Until(f.Now).UTC().Format(time.RFC3339), m.Name))
+			return
+		}
 		p, ok := f.Rules.People[key]
 		if !ok {
 			out.notes = append(out.notes, fmt.Sprintf("%s is not configured any more", key))

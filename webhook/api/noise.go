@@ -126,7 +126,7 @@ func (h *Handler) giveMute(w http.ResponseWriter, r *http.Request) {
 		h.trouble(w, r, err)
 		return
 	}
-	answer(w, http.StatusCreated, MuteView{Mute: o.Mute, ID: o.ID, Kind: "command", Active: o.Mute.Active(now), CreatedBy: o.CreatedBy, CreatedAt: now})
+	answer(w, http.StatusOK, MuteView{Mute: o.Mute, ID: o.ID, Kind: "command", Active: o.Mute.Active(now), CreatedBy: o.CreatedBy, CreatedAt: now})
 }
 
 // storeMute checks and stores a mute by command.

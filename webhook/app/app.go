@@ -148,7 +148,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 func (a *App) wire() error {
 	o := a.o
 	counts := action.NewMetrics(o.Registry, a.state.Load().file.Channels.Names()...)
-	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Now: o.Now, Metrics: counts}
+	later := action.Later{Cases: a.store, Rules: a.rules, Roster: a.roster, Mutes: a.mutes, Now: o.Now, Metrics: counts}
 	handlers := later.Handlers()
 	counters := stage.NewMetrics(o.Registry)
 	a.facts = &facts{a: a, silences: map[string]policy.Mutes{}, failing: map[string]bool{}, graph: a.state.Load().graph}

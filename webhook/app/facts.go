@@ -294,3 +294,8 @@ func (f *facts) Ask(ctx context.Context, language string, q policy.Query, member
 func agrees(s series.Labels, l alert.Labels, on []string) bool {
 	return !slices.ContainsFunc(on, func(name string) bool { return s.Get(name) != l[name] })
 }
+
+// mutes are all mutes for alerts of a cluster: of the configuration, by command, and the silences of its Alertmanagers.
+func (a *App) mutes(ctx context.Context, cluster string, now time.Time) (policy.Mutes, error) {
+	return stage.Mute{Rules: a.rules, Store: a.store, Silences: a.facts.Silences}.All(ctx, cluster, now)
+}
