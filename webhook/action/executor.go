@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/foreshock/foreshock/webhook/cases"
 )
 
 // Executor runs due actions. Make it with New, start Run once.
@@ -137,7 +139,7 @@ func (x *Executor) start(ctx context.Context, channel string) {
 		l = &line{}
 		x.lines[channel] = l
 	}
-	if l.workers >= x.o.PerChannel {
+	if l.workers >= x.width(channel) {
 		l.again = true
 		return
 	}
@@ -160,13 +162,26 @@ func (x *Executor) work(ctx context.Context, channel string, l *line) {
 		if !ran {
 			l.again = false
 		}
-		more := l.workers < x.o.PerChannel
+		more := l.workers < x.width(channel)
 		x.mu.Unlock()
 		if ran && more {
 			x.Wake() // there may be enough for another worker
 		}
 	}
 }
+
+// width is how many attempts run at a time on a channel. The service's own steps
+// wait for the store alone, which takes several in one commit; their lanes keep
+// those of a case in order.
+func (x *Executor) width(channel string) int {
+	if channel == cases.InternalChannel {
+		return max(x.o.PerChannel, internalWorkers)
+	}
+	return x.o.PerChannel
+}
+
+// internalWorkers is how many steps of the service itself run at a time.
+const internalWorkers = 4
 
 // one claims and runs one action; false when there was none.
 func (x *Executor) one(ctx context.Context, channel string) bool {
