@@ -98,6 +98,7 @@ func TestSampling(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go s.Run(ctx)
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if h.thick != 100 || h.thin != 900 {
 			t.Errorf("%d looked at, %d not", h.thick, h.thin)
 		}
