@@ -51,7 +51,7 @@ func (c Calendar) Contains(t time.Time) bool {
 }
 
 // Until is the end of the stretch of the calendar that contains t, to the
-// minute, but at most most later.
+// minute, but no later than that much after t.
 func (c Calendar) Until(t time.Time, most time.Duration) time.Time {
 	end := t.Add(most)
 	if c.always() {

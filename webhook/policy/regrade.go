@@ -130,10 +130,10 @@ func Regraded(rules []RegradeRule, base Grade, why Reason, f Facts) Outcome {
 		}
 		a, waits := r.holds(i, f)
 		out.Waits = out.Waits || waits
-		switch {
-		case a.Holds == Unknown:
+		switch a.Holds {
+		case Unknown:
 			out.Reason += Reason(fmt.Sprintf("; %s: unknown (%s), not applied", r.Name, a.Why))
-		case a.Holds == Yes:
+		case Yes:
 			next := r.apply(out.Grade)
 			if next != out.Grade {
 				out.Reason += Reason(fmt.Sprintf("; %s → %s: %s", out.Grade, next, r.Name))
