@@ -118,7 +118,7 @@ func (p *PagerDuty) body(m cases.Message) ([]byte, error) {
 	n := m.Notice
 	e := pagerDutyEvent{RoutingKey: p.RoutingKey.Reveal(), EventAction: "trigger", DedupKey: DedupKey(n.Case.ID, n.Case.Epoch)}
 	switch n.What {
-	case cases.WhatResolved:
+	case cases.WhatResolved, cases.WhatMerged: // a merged case is never heard of again: the other one has an incident of its own
 		e.EventAction = "resolve"
 	case cases.WhatAcknowledged:
 		e.EventAction = "acknowledge"

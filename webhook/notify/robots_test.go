@@ -371,14 +371,19 @@ func TestPagerDutyLife(t *testing.T) {
 	if o := c.Send(t.Context(), again); o.Status != StatusSent {
 		t.Fatalf("%+v", o)
 	}
+	for _, what := range []cases.What{cases.WhatRegraded, cases.WhatMerged} { // the case ends as a part of another one, and so does its incident
+		if o := c.Send(t.Context(), sample(func(m *cases.Message) { m.Notice.What, m.Notice.Case.Epoch = what, 2 })); o.Status != StatusSent {
+			t.Fatalf("%s: %+v", what, o)
+		}
+	}
 	var acts, keys []string
 	for _, e := range *got {
 		acts, keys = append(acts, e["event_action"].(string)), append(keys, e["dedup_key"].(string))
 	}
-	if strings.Join(acts, " ") != "trigger acknowledge resolve trigger" {
+	if strings.Join(acts, " ") != "trigger acknowledge resolve trigger trigger resolve" {
 		t.Errorf("got %v", acts)
 	}
-	if keys[0] != keys[1] || keys[1] != keys[2] || keys[2] == keys[3] {
+	if keys[0] != keys[1] || keys[1] != keys[2] || keys[2] == keys[3] || keys[3] != keys[5] {
 		t.Errorf("keys of one opening differ, or those of two are the same: %v", keys)
 	}
 	if id, epoch, ok := CaseOfKey(keys[3]); !ok || id != again.Notice.Case.ID || epoch != 2 {
