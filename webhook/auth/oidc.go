@@ -177,13 +177,20 @@ func (g *Guard) exchange(ctx context.Context, p *oidc.Provider, cfg *oauth2.Conf
 		return s, fmt.Errorf("the claim %q is missing", g.o.OIDC.UserClaim)
 	}
 	// An address that nobody proved to own must not stand for somebody.
-	if verified, said := claims["email_verified"].(bool); g.o.OIDC.UserClaim == "email" && said && !verified {
+	if g.o.OIDC.UserClaim == "email" && !verified(claims) {
 		return s, errors.New("the e-mail address is not verified")
 	}
 	if g.o.OIDC.GroupsClaim != "" {
 		s.Groups = g.known(asList(claims[g.o.OIDC.GroupsClaim]))
 	}
 	return s, nil
+}
+
+// verified reports whether the claims do not deny that the address is its owner's. A provider that says nothing of it is trusted; some
+// write the claim as a text.
+func verified(claims map[string]any) bool {
+	said, ok := claims["email_verified"]
+	return !ok || said == true || said == "true"
 }
 
 // known keeps the groups that give a role: the others would only fill the cookie.

@@ -208,6 +208,22 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// A provider may write that an address is verified as a text, or say nothing of it.
+func TestVerifiedAddress(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(map[string]any){
+		"a text":  func(claims map[string]any) { claims["email_verified"] = "true" },
+		"nothing": func(claims map[string]any) { delete(claims, "email_verified") },
+	} {
+		p := newIDP(t)
+		change(p.claims)
+		s := newSite(t, p, nil)
+		if code, _ := read(t, client(t), s.URL+"/login"); code != 200 || s.err != nil {
+			t.Errorf("%s: %d, %v", name, code, s.err)
+		}
+	}
+}
+
 // A session ends, and is worth nothing under another key or changed; what its holder may do is looked up every time.
 func TestSession(t *testing.T) {
 	t.Parallel()
@@ -286,6 +302,9 @@ func TestSignInIsRefused(t *testing.T) {
 		"expired":             {provider: func(p *idp) { p.claims["exp"] = time.Now().Add(-time.Hour).Unix() }, want: "id_token is not good"},
 		"another nonce":       {provider: func(p *idp) { p.claims["nonce"] = "x" }, want: "nonce"},
 		"unverified address":  {provider: func(p *idp) { p.claims["email_verified"] = false }, want: "not verified"},
+		"unverified, as text": {provider: func(p *idp) { p.claims["email_verified"] = "false" }, want: "not verified"},
+		"verified, unclear":   {provider: func(p *idp) { p.claims["email_verified"] = 0 }, want: "not verified"},
+		"verified, null":      {provider: func(p *idp) { p.claims["email_verified"] = nil }, want: "not verified"},
 		"no login":            {provider: func(p *idp) { delete(p.claims, "email") }, want: `the claim "email" is missing`},
 		"the client's secret": {options: func(o *Options) { o.OIDC.ClientSecret = "wrong" }, want: "invalid_grant"},
 	} {
