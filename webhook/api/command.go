@@ -200,7 +200,11 @@ func decide(story cases.Story, o order, rules policy.Rules) (cases.Change, cases
 	case cases.Take, cases.Assign:
 		assign(&c, &e, f, o, story.Alerts)
 	case cases.Hush:
-		mutes = []cases.MuteOrder{hush(&c, &e, f, o)}
+		m, err := hush(&c, &e, f, o)
+		if err != nil {
+			return cases.Change{}, c, err
+		}
+		mutes = []cases.MuteOrder{m}
 	case cases.Praise, cases.Blame:
 		rate(&c, &e, o, story.Events)
 	default:

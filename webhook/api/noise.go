@@ -129,7 +129,11 @@ func (h *Handler) giveMute(w http.ResponseWriter, r *http.Request) {
 	answer(w, http.StatusOK, MuteView{Mute: o.Mute, ID: o.ID, Kind: "command", Active: o.Mute.Active(now), CreatedBy: o.CreatedBy, CreatedAt: now})
 }
 
-// storeMute checks and stores a mute by command.
+// longestMute is how far ahead a mute by command may end: what nobody looks at for a whole season is forgotten. Those of the configuration
+// may be longer.
+const longestMute = 90 * 24 * time.Hour
+
+// storeMute checks and stores a mute by command, with its line in the audit log.
 func (h *Handler) storeMute(r *http.Request, o cases.MuteOrder) error {
 	if err := o.Validate(); err != nil {
 		return &badRequest{http.StatusBadRequest, err.Error()}
@@ -137,7 +141,15 @@ func (h *Handler) storeMute(r *http.Request, o cases.MuteOrder) error {
 	if !o.Ends.After(o.CreatedAt) {
 		return &badRequest{http.StatusBadRequest, "ends: is over already: want a time to come"}
 	}
-	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
+	if o.Ends.After(o.CreatedAt.Add(longestMute)) {
+		return &badRequest{http.StatusBadRequest, fmt.Sprintf("ends: %s is too far: want at most %s from now; longer ones belong into mutes of the configuration",
+			o.Ends.UTC().Format(time.RFC3339), policy.Duration(longestMute))}
+	}
+	e := cases.Event{
+		At: o.CreatedAt, Kind: cases.MuteGiven, Actor: o.CreatedBy, Origin: origin(r), Via: via(r), To: o.ID,
+		Note: joinNote(fmt.Sprintf("%q (%s) until %s", o.Name, line(MuteView{Mute: o.Mute}.What(), maxNote), o.Ends.UTC().Format("2006-01-02 15:04 UTC")), o.Note),
+	}
+	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}, Events: []cases.Event{e}}); err != nil {
 		return err
 	}
 	h.o.Log.Info("a person muted", "mute", o.ID, "name", o.Name, "owner", o.Owner, "by", o.CreatedBy, "from", origin(r), "ends", o.Ends)
@@ -168,8 +180,12 @@ func (h *Handler) stopMute(r *http.Request, id, by string) (cases.MuteOrder, err
 	if err != nil || !o.Ends.After(now) {
 		return o, err
 	}
-	o.Ends, o.EndedBy = now, h.actor(r, by)
-	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}}); err != nil {
+	e := cases.Event{
+		At: now, Kind: cases.MuteEnded, Actor: h.actor(r, by), Origin: origin(r), Via: via(r), From: o.ID,
+		Note: fmt.Sprintf("%q, which would have held until %s", o.Name, o.Ends.UTC().Format("2006-01-02 15:04 UTC")),
+	}
+	o.Ends, o.EndedBy = now, e.Actor
+	if err := h.o.Noise.Commit(r.Context(), cases.Change{Mutes: []cases.MuteOrder{o}, Events: []cases.Event{e}}); err != nil {
 		return o, err
 	}
 	h.o.Log.Info("a person ended a mute", "mute", o.ID, "by", o.EndedBy, "from", origin(r))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"fmt"
+	"net/http"
 	"regexp"
 	"time"
 
@@ -16,8 +17,9 @@ var labelName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.:-]*$`)
 // hushFor is how long a mute holds that does not say for how long.
 const hushFor = time.Hour
 
-// hush holds back messages about alerts with the labels of the case, and has the case looked at anew, now and when the mute ends.
-func hush(c *cases.Case, e *cases.Event, f *cases.Follow, o order) cases.MuteOrder {
+// hush holds back messages about alerts with the labels of the case, of its grade and less urgent ones, and has the case looked at anew,
+// now and when the mute ends. Without a label there is nothing to tell the case's alerts from all others by: then it refuses.
+func hush(c *cases.Case, e *cases.Event, f *cases.Follow, o order) (cases.MuteOrder, error) {
 	age := o.For
 	if age <= 0 {
 		age = hushFor
@@ -32,7 +34,13 @@ func hush(c *cases.Case, e *cases.Event, f *cases.Follow, o order) cases.MuteOrd
 		}
 	}
 	if len(m.Match) == 0 {
-		m.Grades = []policy.Grade{c.Grade} // a mute must say whom it is about
+		return m, &badRequest{http.StatusConflict, "the alerts of this case have no label in common that a matcher could name, and muting it " +
+			"would mute alerts that are none of it: mute what it is about on the page of mutes, or with POST /api/v1/mutes"}
+	}
+	for _, g := range policy.Grades() {
+		if g >= c.Grade { // what is more urgent than what this person saw is told
+			m.Grades = append(m.Grades, g)
+		}
 	}
 	c.NextReview = o.At
 	f.Add(*c, cases.Action{
@@ -40,7 +48,7 @@ func hush(c *cases.Case, e *cases.Event, f *cases.Follow, o order) cases.MuteOrd
 	})
 	e.Kind = cases.Muted
 	e.Note = joinNote(fmt.Sprintf("by %s until %s", o.By, m.Ends.UTC().Format("2006-01-02 15:04 UTC")), o.Note)
-	return m
+	return m, nil
 }
 
 // rate counts what a person thought of being told: one vote a person and opening, the newest counts.

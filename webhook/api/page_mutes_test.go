@@ -103,8 +103,48 @@ func TestMuteForm(t *testing.T) {
 	if last := b.noise.orders[len(b.noise.orders)-1]; last.EndedBy != "bob" || !last.Ends.Equal(clock) {
 		t.Errorf("ended: %+v", last)
 	}
+	if code, text := post("/mutes", url.Values{"name": {"x"}, "owner": {"ann"}, "grade": {"P3"}, "for": {"100000d"}}); code != 400 || !strings.Contains(text, "at most 90d from now") {
+		t.Errorf("too long: %d, %s", code, text)
+	}
+	if len(b.noise.changes) != 2 || len(b.noise.changes[0].Events) != 1 || len(b.noise.changes[1].Events) != 1 {
+		t.Fatalf("each change wants one line in the audit log: %+v", b.noise.changes)
+	}
+	given, ended := b.noise.changes[0].Events, b.noise.changes[1].Events
+	if e := given[0]; e.Kind != cases.MuteGiven || e.Actor != "anonymous" || e.Via != cases.ViaPage || e.Origin == "" || e.To != o.ID || !strings.Contains(e.Note, "deploy") || !strings.Contains(e.Note, "P0") {
+		t.Errorf("giving it: %+v", e)
+	}
+	if e := ended[0]; e.Kind != cases.MuteEnded || e.Actor != "bob" || e.Via != cases.ViaPage || e.From != o.ID {
+		t.Errorf("ending it: %+v", e)
+	}
 	if code, _ := post("/mutes/none/end", url.Values{}); code != 404 {
 		t.Errorf("ending none: %d", code)
+	}
+}
+
+// Muting a case mutes what has its labels, up to its grade, and never a whole grade everywhere.
+func TestHush(t *testing.T) {
+	t.Parallel()
+	o := order{CaseID: "C1", On: cases.Hush, By: "ann", Via: cases.ViaPage, At: clock}
+	c := cases.Case{ID: "C1", State: cases.New, Grade: policy.P2, Labels: alert.Labels{"service": "db", "no matcher": "x"}}
+	ch, _, err := decide(cases.Story{Case: c}, o, policy.Rules{})
+	if err != nil || len(ch.Mutes) != 1 {
+		t.Fatal(err, ch.Mutes)
+	}
+	m := ch.Mutes[0]
+	if err := m.Validate(); err != nil || len(m.Match) != 1 || m.Match[0].String() != `service="db"` || !m.Ends.Equal(clock.Add(time.Hour)) {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for g, want := range map[policy.Grade]bool{policy.P0: false, policy.P1: false, policy.P2: true, policy.P3: true} {
+		if got := m.Covers(g, alert.Labels{"service": "db"}); got != want {
+			t.Errorf("%s is muted: %v", g, got)
+		}
+	}
+	for _, labels := range []alert.Labels{nil, {"no matcher": "x"}} {
+		c.Labels = labels
+		ch, _, err := decide(cases.Story{Case: c}, o, policy.Rules{})
+		if err == nil || !strings.Contains(err.Error(), "no label in common") || len(ch.Mutes) > 0 || len(ch.Cases) > 0 {
+			t.Errorf("%v: %v, %+v", labels, err, ch.Mutes)
+		}
 	}
 }
 

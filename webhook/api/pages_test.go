@@ -158,6 +158,7 @@ func TestEverythingHasAText(t *testing.T) {
 	for _, k := range []cases.EventKind{
 		cases.Opened, cases.Fired, cases.AlertEnded, cases.Believed, cases.Graded, cases.StateChanged, cases.Planned, cases.Sent, cases.SendFailed,
 		cases.SendUnknown, cases.GaveUp, cases.Cancelled, cases.Noted, cases.Assigned, cases.Escalated, cases.SLAWarned, cases.SLABreached, cases.Overridden,
+		cases.Muted, cases.MuteGiven, cases.MuteEnded,
 	} {
 		keys = append(keys, "event."+string(k))
 	}

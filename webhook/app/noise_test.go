@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,8 @@ func TestMutesOverTheAPI(t *testing.T) {
 		`{"name": "x", "owner": "y", "for": "1h"}`:                                      "match: is empty",
 		`{"name": "x", "owner": "y", "match": ["a"], "for": "1h"}`:                      "matcher",
 		`{"name": "x", "owner": "y", "match": ["a=b"], "ends": "2020-01-01T00:00:00Z"}`: "ends: is over",
+		`{"name": "x", "owner": "y", "match": ["a=b"], "ends": "9999-12-31T00:00:00Z"}`: "ends: 9999-12-31T00:00:00Z is too far: want at most 90d from now",
+		`{"name": "x", "owner": "y", "match": ["a=b"], "for": "91d"}`:                   "too far: want at most 90d",
 		`{"mane": "x"}`: "unknown field",
 	} {
 		if text := ask(t, h, "POST", "/api/v1/mutes", body, 400, nil); !strings.Contains(text, want) {
@@ -107,6 +110,14 @@ func TestMutesOverTheAPI(t *testing.T) {
 		t.Errorf("after the end: %s %s", got.What, got.Case.Title)
 	}
 	ask(t, h, "POST", "/api/v1/mutes/none/end", `{}`, 404, nil)
+	var log struct {
+		Audit []struct{ Kind, Actor, Via, To, From string }
+	}
+	ask(t, h, "GET", "/api/v1/audit", "", 200, &log)
+	log.Audit = slices.DeleteFunc(log.Audit, func(e struct{ Kind, Actor, Via, To, From string }) bool { return e.Via == "" })
+	if want := []struct{ Kind, Actor, Via, To, From string }{{"mute_ended", "bob", "api", "", one.ID}, {"mute_given", "ann", "api", one.ID, ""}}; !slices.Equal(log.Audit, want) {
+		t.Errorf("the audit log has %+v, want %+v", log.Audit, want)
+	}
 }
 
 // What was merged can be explained and split over the API.

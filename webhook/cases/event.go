@@ -32,6 +32,8 @@ const (
 	Flapping     EventKind = "flapping"     // an alert began to flap, or is held since it flaps
 	Settled      EventKind = "settled"      // an alert no longer flaps
 	Muted        EventKind = "muted"        // a message was held back; Note says by whom and until when
+	MuteGiven    EventKind = "mute_given"   // somebody muted by hand; To is the mute; of no case
+	MuteEnded    EventKind = "mute_ended"   // somebody ended the mute From before its time; of no case
 )
 
 // Event is one line of a case's timeline; it is never changed. Text in it may
