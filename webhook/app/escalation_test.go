@@ -272,6 +272,75 @@ at 67m expect nothing
 	}
 }
 
+// What is held back until a review comes when its time has passed, too: an opening, an end, what was muted, and
+// what flapped.
+func TestScriptClockJumpsUnderHolds(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]string{"forth": "1h", "back": "-1h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, &script{poll: 2 * time.Second, lag: 12 * time.Second, config: `
+noise: {hold: {p2: 10m, resolved: 10m}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: none}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0   fire Slow severity=warning
+at 5m  jump `+jump+`
+at 9m45s expect nothing
+at 10m expect chat opened
+at 20m resolve Slow severity=warning
+at 25m jump `+jump+`
+at 29m45s expect nothing
+at 30m expect chat resolved
+at 40m expect nothing
+`)
+		})
+	}
+}
+
+// Nor does a case that grew wait for the clock to be where it was.
+func TestScriptClockJumpsUnderDigest(t *testing.T) {
+	t.Parallel()
+	for name, jump := range map[string]string{"forth": "1h", "back": "-1h"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			play(t, &script{poll: 2 * time.Second, lag: 12 * time.Second, config: `
+noise: {hold: {p2: 0s}, digest: 10m}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: none}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0   fire DiskSlow severity=warning host=h1
+at 0   expect chat opened
+at 1m  fire LoadHigh severity=warning host=h1
+at 2m  jump `+jump+`
+at 9m45s expect nothing
+at 10m expect chat digest
+at 40m expect nothing
+`)
+		})
+	}
+}
+
+// A mute ends by the clock, so a jump back makes it longer; what it held back is told then.
+func TestScriptClockJumpsBackUnderMute(t *testing.T) {
+	t.Parallel()
+	play(t, &script{poll: 2 * time.Second, lag: 12 * time.Second, config: `
+noise: {hold: {p2: 0s, resolved: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: none}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0   post /api/v1/mutes {"name": "upgrade", "owner": "carol", "match": ["alertname=\"Slow\""], "for": "20m"}
+at 1m  fire Slow severity=warning
+at 10m jump -1h
+at 79m45s expect nothing
+at 80m expect chat opened
+at 90m expect nothing
+`)
+}
+
 // A watchdog that is not heard is told by its own channels, whatever the routes say; also across a restart and a jump of the clock, which are
 // nobody's silence. It ends when the watchdog is heard again.
 func TestScriptWatchdog(t *testing.T) {

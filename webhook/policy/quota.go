@@ -27,6 +27,9 @@ const (
 	reserveEvery = 8 * time.Second
 )
 
+// MaxBlocked is how long a destination can want silence at most: beyond a day, its clock or ours is wrong.
+const MaxBlocked = 24 * time.Hour
+
 // Bucket is what was spent at one destination. The zero value is a full bucket.
 type Bucket struct {
 	Name    string    `json:"name"`
@@ -58,6 +61,9 @@ func (q Quota) None() bool { return len(q.Rates) == 0 }
 // Wait is how long nothing of this urgency may be sent; 0 when a token can be taken now.
 func (q Quota) Wait(b Bucket, urgent bool, now time.Time) time.Duration {
 	wait := max(0, b.Blocked.Sub(now))
+	if wait > MaxBlocked {
+		wait = 0 // the clock went back
+	}
 	for _, w := range q.Rates {
 		at, _ := w.next(b.Spent, urgent, now)
 		wait = max(wait, at.Sub(now))

@@ -92,6 +92,9 @@ func TestQuotaNext(t *testing.T) {
 	if wait := robot.Wait(drained, true, t0.Add(-time.Hour)); wait > 8*time.Second {
 		t.Errorf("after the clock went back, something urgent waits %s", wait)
 	}
+	if wait := (policy.Quota{}).Wait(policy.Bucket{Blocked: t0}, true, t0.Add(-48*time.Hour)); wait > policy.MaxBlocked {
+		t.Errorf("after the clock went back two days, a closed destination waits %s", wait)
+	}
 }
 
 func TestBreaker(t *testing.T) {

@@ -98,6 +98,9 @@ func (d *draft) digestLater(c cases.Case) {
 
 // digestAt is when people are told next that a case grew.
 func (d *draft) digestAt(c cases.Case) time.Time {
+	if c.CountedAt.After(d.ev.Now) {
+		return d.ev.Now // the clock went back
+	}
 	return c.CountedAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 1))
 }
 

@@ -37,8 +37,8 @@ func (db *DB) Clock(ctx context.Context) (now time.Time, shifts int64, err error
 	return now, shifts, nil
 }
 
-// Shift moves the due times of all that waits, and the times of open cases that
-// are to come. See Store.
+// Shift moves the due times of all that waits, the times of cases that are to
+// come, and when destinations take messages again. See Store.
 func (db *DB) Shift(ctx context.Context, by time.Duration, shifts int64) (moved, now int64, err error) {
 	err = db.writer.write(ctx, func(ctx context.Context, t tx) error {
 		moved = 0
@@ -57,6 +57,9 @@ func (db *DB) Shift(ctx context.Context, by time.Duration, shifts int64) (moved,
 				return err
 			}
 		}
+		if err := shiftBuckets(ctx, t, by); err != nil {
+			return err
+		}
 		return shiftCases(ctx, t, by)
 	})
 	if err != nil {
@@ -66,52 +69,93 @@ func (db *DB) Shift(ctx context.Context, by time.Duration, shifts int64) (moved,
 	return moved, now, err
 }
 
+// shiftBuckets moves what was spent, and until when a destination wants silence.
+func shiftBuckets(ctx context.Context, t tx, by time.Duration) error {
+	rows, err := t.query(ctx, "SELECT name FROM buckets ORDER BY name")
+	names, err := gather(rows, err, func(scan func(...any) error) (name string, err error) { return name, scan(&name) })
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		b, err := readBucket(ctx, t.query, name)
+		if err != nil {
+			return err
+		}
+		for i := range b.Spent {
+			b.Spent[i].At = b.Spent[i].At.Add(by)
+		}
+		if !b.Blocked.IsZero() {
+			b.Blocked = b.Blocked.Add(by)
+		}
+		if err := saveBucket(ctx, t, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // shiftCases moves the next step, the deadline and the end of the
-// acknowledgement of open cases.
+// acknowledgement of open cases, and the next review of all that may have one:
+// the end of a resolved case may be held back. The end of a mute stays: it is a
+// time by the clock.
 func shiftCases(ctx context.Context, t tx, by time.Duration) error {
 	type row struct {
-		id          string
-		ladder, sla []byte
-		expiry      int64
+		id, state          string
+		ladder, sla, noise []byte
+		expiry             int64
 	}
 	var all []row
-	rows, err := t.query(ctx, "SELECT id, ladder, sla, ack_expiry FROM cases WHERE state NOT IN ('resolved', 'closed')")
+	rows, err := t.query(ctx, "SELECT id, state, ladder, sla, noise, ack_expiry FROM cases WHERE state <> 'closed'")
 	if err := each(rows, err, func(scan func(...any) error) error {
 		var r row
-		err := scan(&r.id, &r.ladder, &r.sla, &r.expiry)
+		err := scan(&r.id, &r.state, &r.ladder, &r.sla, &r.noise, &r.expiry)
 		all = append(all, r)
 		return err
 	}); err != nil {
 		return err
 	}
 	for _, r := range all {
-		var ladder cases.Ladder
-		var sla cases.Deadline
-		if err := json.Unmarshal(r.ladder, &ladder); err != nil {
-			return fmt.Errorf("decoding case %s: %w", r.id, err)
-		}
-		if err := json.Unmarshal(r.sla, &sla); err != nil {
-			return fmt.Errorf("decoding case %s: %w", r.id, err)
-		}
-		for _, at := range []*time.Time{&ladder.Next, &sla.Since, &sla.Due} {
-			if !at.IsZero() {
-				*at = at.Add(by)
+		c := cases.Case{ID: r.id, State: cases.State(r.state), AckExpiry: moment(r.expiry)}
+		for _, f := range []struct {
+			from []byte
+			to   any
+		}{{r.ladder, &c.Ladder}, {r.sla, &c.SLA}, {r.noise, &c.CaseNoise}} {
+			if err := json.Unmarshal(f.from, f.to); err != nil {
+				return fmt.Errorf("decoding case %s: %w", r.id, err)
 			}
 		}
-		if r.expiry != 0 {
-			r.expiry += by.Microseconds()
+		if !c.Open() && c.NextReview.IsZero() {
+			continue // nothing of it waits
 		}
-		newLadder, err := structure(ladder)
-		if err != nil {
-			return err
-		}
-		newSLA, err := structure(sla)
-		if err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, "UPDATE cases SET ladder = ?, sla = ?, ack_expiry = ?, version = version + 1 WHERE id = ?", newLadder, newSLA, r.expiry, r.id); err != nil {
+		if err := shiftCase(ctx, t, c, by); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func shiftCase(ctx context.Context, t tx, c cases.Case, by time.Duration) error {
+	times := []*time.Time{&c.NextReview}
+	if c.Open() {
+		times = append(times, &c.Ladder.Next, &c.SLA.Since, &c.SLA.Due, &c.AckExpiry)
+	}
+	for _, at := range times {
+		if !at.IsZero() {
+			*at = at.Add(by)
+		}
+	}
+	ladder, err := structure(c.Ladder)
+	if err != nil {
+		return err
+	}
+	sla, err := structure(c.SLA)
+	if err != nil {
+		return err
+	}
+	noise, err := structure(c.CaseNoise)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "UPDATE cases SET ladder = ?, sla = ?, noise = ?, ack_expiry = ?, version = version + 1 WHERE id = ?", ladder, sla, text(noise), micros(c.AckExpiry), c.ID)
+	return err
 }

@@ -162,14 +162,16 @@ func testHeartbeats(t *testing.T, db *store.DB) {
 // A jump of the clock moves what waits, once, whoever notes it, and nothing that
 // is over.
 func testShift(t *testing.T, db *store.DB) {
-	c, over := aCase("c1"), aCase("c2")
+	c, over, closed := aCase("c1"), aCase("c2"), aCase("c3")
 	c.Ladder = cases.Ladder{Run: 3, Rung: policy.Rung{Step: 1}, Next: at(60), Told: []string{"pager"}}
 	c.SLA = cases.Deadline{Since: at(0), Due: at(3600)}
-	over.State = cases.Resolved
+	over.State, closed.State = cases.Resolved, cases.Closed
 	waits, runs := anAction("a1", "log", "c1"), anAction("a2", "slack", "c1")
 	waits.Due = at(60)
-	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{c, over}, Actions: []cases.Action{waits, runs}}))
-	claim(t, db, "h", "slack", at(1), 1)
+	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{c, over, closed}, Actions: []cases.Action{waits, runs}}))
+	spent := policy.Bucket{Name: "robot", Spent: []policy.Spend{{At: at(1)}}}
+	must[[]cases.Action](t)(db.Claim(ctx, cases.ClaimRequest{Holder: "h", Channel: "slack", Now: at(1), Lease: time.Minute, Limit: 1, Bucket: &spent}))
+	ok(t, db.Block(ctx, "robot", at(600)))
 	ref, shifts, err := db.Clock(ctx)
 	if err != nil || shifts != 0 || (!ref.IsZero() && time.Since(ref).Abs() > time.Minute) {
 		t.Errorf("Clock = %s, %d, %v", ref, shifts, err)
@@ -185,11 +187,18 @@ func testShift(t *testing.T, db *store.DB) {
 		t.Errorf("actions %+v", s.Actions)
 	}
 	if got := s.Case; !got.Ladder.Next.Equal(at(3660)) || got.Ladder.Run != 3 || !got.SLA.Since.Equal(at(3600)) || !got.SLA.Due.Equal(at(7200)) ||
-		!got.AckExpiry.Equal(at(3700)) || got.Version != 2 || !got.OpenedAt.Equal(at(0)) {
+		!got.AckExpiry.Equal(at(3700)) || got.Version != 2 || !got.OpenedAt.Equal(at(0)) || !got.NextReview.Equal(at(3630)) {
 		t.Errorf("case %+v", got)
 	}
-	if got := must[cases.Case](t)(db.Case(ctx, "c2")); got.Version != 1 || !got.AckExpiry.Equal(at(100)) {
-		t.Errorf("a case that is over moved: %+v", got)
+	// The end of a case may be held back until a review.
+	if got := must[cases.Case](t)(db.Case(ctx, "c2")); !got.NextReview.Equal(at(3630)) || !got.AckExpiry.Equal(at(100)) || !got.SLA.Due.Equal(over.SLA.Due) {
+		t.Errorf("of a case that is over the review alone moves: %+v", got)
+	}
+	if got := must[cases.Case](t)(db.Case(ctx, "c3")); got.Version != 1 || !got.NextReview.Equal(at(30)) {
+		t.Errorf("a closed case moved: %+v", got)
+	}
+	if got := must[policy.Bucket](t)(db.Bucket(ctx, "robot")); !got.Blocked.Equal(at(4200)) || len(got.Spent) != 1 || !got.Spent[0].At.Equal(at(3601)) {
+		t.Errorf("bucket %+v", got)
 	}
 }
 
