@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
@@ -207,6 +208,8 @@ func (o *options) check() error {
 		return fmt.Errorf("--runtime.gomaxprocs: got %d, want 1 or more", o.maxProcs)
 	case !strings.HasPrefix(o.path, "/") || o.path == healthPath:
 		return fmt.Errorf("--web.telemetry-path: got %q, want a path that begins with / and is not %s", o.path, healthPath)
+	case strings.ContainsAny(o.path, "{}") || strings.ContainsFunc(o.path, unicode.IsSpace): // which mean something in a pattern of http.ServeMux
+		return fmt.Errorf("--web.telemetry-path: got %q, want a path like /metrics without {, } and blanks", o.path)
 	}
 	for _, p := range []struct{ flag, path string }{{"procfs", o.proc}, {"sysfs", o.sys}, {"rootfs", o.root}} {
 		if info, err := os.Stat(p.path); err != nil || !info.IsDir() {

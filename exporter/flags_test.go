@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -85,6 +86,9 @@ func TestBadFlags(t *testing.T) {
 		"--web.max-requests=-1":                         `--web.max-requests: got -1, want 0 (no limit) or more`,
 		"--runtime.gomaxprocs=0":                        `--runtime.gomaxprocs: got 0, want 1 or more`,
 		"--web.telemetry-path=m":                        `--web.telemetry-path: got "m", want a path that begins with / and is not /-/healthy`,
+		"--web.telemetry-path=/{":                       `--web.telemetry-path: got "/{", want a path like /metrics without {, } and blanks`,
+		"--web.telemetry-path=/x{$}":                    `--web.telemetry-path: got "/x{$}", want a path like /metrics without {, } and blanks`,
+		"--web.telemetry-path=/{x}/y":                   `--web.telemetry-path: got "/{x}/y", want a path like /metrics without {, } and blanks`,
 		"--path.procfs=/nowhere":                        `--path.procfs: got "/nowhere", want a directory that exists`,
 		"--path.rootfs=/dev/null":                       `--path.rootfs: got "/dev/null", want a directory that exists`,
 		"--web.config.file=/no.yml":                     `--web.config.file: open /no.yml: no such file or directory`,
@@ -99,6 +103,30 @@ func TestBadFlags(t *testing.T) {
 		code := run(t.Context(), strings.Fields(args), &stdout, &stderr)
 		if code != 2 || stderr.String() != "foreshock-exporter: "+want+"\n" || stdout.Len() > 0 {
 			t.Errorf("%s: exit %d\n got %swant foreshock-exporter: %s", args, code, stderr.String(), want)
+		}
+	}
+}
+
+// TestTelemetryPaths: no path that is accepted ends the program, and none with a blank is accepted.
+func TestTelemetryPaths(t *testing.T) {
+	t.Parallel()
+	set, err := collector.NewSet(collector.Config{Host: collector.ThisHost(slog.New(slog.DiscardHandler)), Log: slog.New(slog.DiscardHandler), Enabled: []string{"time"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { set.Close() })
+	for path, want := range map[string]bool{
+		"/": true, "/metrics": true, "/m/": true, "/a/b": true, "/%zz": true, "/ä": true, "//": true, "/a%7Bb": true, "/GET": true, "/api/v1/templates": true,
+		"/a b": false, "/a\tb": false, "/ ": false, "/a\nb": false, "/}": false, "/{}": false, "/{a...}": false, "/a{b": false, healthPath: false,
+	} {
+		o, _, err := parse([]string{"--web.telemetry-path=" + path})
+		if (err == nil) != want {
+			t.Errorf("%q: %v", path, err)
+		}
+		if err == nil {
+			if _, err = newHandler(o, set, slog.New(slog.DiscardHandler)); err != nil {
+				t.Errorf("%q: %v", path, err)
+			}
 		}
 	}
 }

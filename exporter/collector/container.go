@@ -259,7 +259,7 @@ func healthState(health string) float64 {
 func (c *containers) sendRuntimes(ch chan<- prometheus.Metric) {
 	best := map[string]containerInfo{} // a container that was made anew has the same names: the one that runs, else the youngest, counts
 	for _, s := range c.names.sockets {
-		if exists(s.path) {
+		if exists(s.path) && !s.useless {
 			runtimeUp.send(ch, truth(s.up), s.kind, c.host.hostPath(s.path))
 		}
 		for _, i := range s.known {

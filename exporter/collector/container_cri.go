@@ -31,6 +31,9 @@ func newCRI(socket string) *cri {
 	}}}
 }
 
+// errNoCRI says that a runtime answers and does not speak CRI: containerd on a host of Docker, whose configuration disables the plugin "cri".
+var errNoCRI = errors.New("it does not implement runtime.v1")
+
 func (c *cri) close() { c.client.CloseIdleConnections() }
 
 // list returns the containers and the sandboxes of pods. A sandbox has its pod and no container name.
@@ -88,6 +91,8 @@ func (c *cri) call(ctx context.Context, method string) ([]byte, error) {
 		status, message = resp.Header.Get("Grpc-Status"), resp.Header.Get("Grpc-Message")
 	}
 	switch {
+	case status == "12": // UNIMPLEMENTED
+		return fail(errNoCRI)
 	case status != "0":
 		return fail(fmt.Errorf("gRPC status %q: %s", status, shorten([]byte(message))))
 	case len(body) > maxAnswer:

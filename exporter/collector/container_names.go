@@ -2,6 +2,7 @@ package collector
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"strings"
@@ -15,6 +16,8 @@ const (
 	// askRuntime is how long a runtime may take; retryRuntime how long one that failed is left alone. What it said before stays known.
 	askRuntime   = time.Second
 	retryRuntime = 30 * time.Second
+	// retryNoCRI is how long one is left alone that is no runtime of Kubernetes: it becomes one when somebody changes its configuration.
+	retryNoCRI = 5 * time.Minute
 	// maxRuntimeContainers bounds the containers of one runtime, stopped ones included.
 	maxRuntimeContainers = 10_000
 )
@@ -45,6 +48,7 @@ type runtimeSocket struct {
 	runtime containerRuntime // nil while there is no socket
 	known   []containerInfo
 	up      bool
+	useless bool // it has nothing to tell and is not expected to; this is no trouble
 	retry   time.Time
 	trouble string // the last one that was logged
 }
@@ -83,7 +87,7 @@ func (n *containerNames) refresh(ctx context.Context, unknown bool) {
 func (s *runtimeSocket) refresh(ctx context.Context, now time.Time, log *slog.Logger) {
 	if !exists(s.path) {
 		s.close()
-		s.known, s.up, s.retry = nil, false, time.Time{}
+		s.known, s.up, s.useless, s.retry = nil, false, false, time.Time{}
 		return
 	}
 	if now.Before(s.retry) {
@@ -95,6 +99,14 @@ func (s *runtimeSocket) refresh(ctx context.Context, now time.Time, log *slog.Lo
 	ctx, cancel := context.WithTimeout(ctx, askRuntime)
 	defer cancel()
 	known, err := s.runtime.list(ctx)
+	if errors.Is(err, errNoCRI) {
+		if !s.useless {
+			log.Info("The container runtime has no CRI; it is not asked for names", "runtime", s.kind, "socket", s.path, "err", err)
+		}
+		s.known, s.up, s.useless, s.trouble, s.retry = nil, false, true, "", now.Add(retryNoCRI)
+		return
+	}
+	s.useless = false
 	if err != nil {
 		s.up, s.retry = false, now.Add(retryRuntime)
 		if s.trouble == "" {

@@ -3,12 +3,15 @@ package collector
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -155,6 +158,54 @@ func TestCRIFails(t *testing.T) {
 			t.Errorf("%s: got %v, %v; want %s", name, list, err, want)
 		}
 		c.close()
+	}
+}
+
+// TestNoCRI: the containerd of an ordinary host of Docker answers and has no CRI. That is no trouble, and ends when CRI is switched on.
+func TestNoCRI(t *testing.T) {
+	t.Parallel()
+	c := hostOf(t, many(1))
+	now := frozen(c)
+	var log strings.Builder
+	c.names.log = slog.New(slog.NewTextHandler(&log, nil))
+	code, asked := codes.Unimplemented, 0
+	var mu sync.Mutex
+	s := grpc.NewServer(grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error {
+		mu.Lock()
+		defer mu.Unlock()
+		asked++
+		return status.Error(code, "unknown service runtime.v1.RuntimeService")
+	}))
+	l := listenUnix(t, filepath.Join(c.host.Root, "run/cri.sock"))
+	go s.Serve(l)
+	t.Cleanup(s.Stop)
+	for i, step := range []struct {
+		wait   time.Duration
+		code   codes.Code
+		asked  int
+		up     map[string]float64
+		logged string
+	}{
+		{0, codes.Unimplemented, 1, map[string]float64{}, "level=INFO"},
+		{retryRuntime, codes.Unimplemented, 1, map[string]float64{}, ""}, // left alone
+		{retryNoCRI, codes.Unimplemented, 2, map[string]float64{}, ""},
+		{retryNoCRI, codes.Internal, 3, map[string]float64{"foreshock_container_runtime_up{runtime=cri,socket=/run/cri.sock}": 0}, "level=WARN"},
+	} {
+		*now = now.Add(step.wait)
+		log.Reset()
+		mu.Lock()
+		code = step.code
+		mu.Unlock()
+		got, err := sent(t, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(step.up, only(got, runtimeUp.Name)); diff != "" || asked != step.asked {
+			t.Errorf("step %d: asked %d times, want %d; (-want +got):\n%s", i, asked, step.asked, diff)
+		}
+		if !strings.Contains(log.String(), step.logged) || step.logged == "" && log.Len() > 0 {
+			t.Errorf("step %d: logged %q, want %q", i, log.String(), step.logged)
+		}
 	}
 }
 
