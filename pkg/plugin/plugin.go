@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -81,19 +82,18 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	if err != nil {
 		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
 	}
-	client, err := httpclient.New(options)
+	client, err := d.open(options)
 	if err != nil {
-		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+		return err
 	}
 	d.client, err = prom.New(prom.Options{URL: settings.URL, HTTP: client, Method: d.settings.HTTPMethod, Limits: prom.Limits{MaxSeries: seriesAsked(d.settings.MaxSeries)}})
 	if err != nil {
 		return err
 	}
 	if d.settings.WebhookURL != "" {
-		// Its own connection: what Prometheus is asked with is nobody else's.
-		plain, err := httpclient.New(httpclient.Options{Timeouts: options.Timeouts, ProxyOptions: options.ProxyOptions})
+		plain, err := d.elsewhere(httpclient.Options{Timeouts: options.Timeouts, ProxyOptions: options.ProxyOptions, TLS: options.TLS})
 		if err != nil {
-			return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+			return err
 		}
 		d.cases, err = casesapi.New(casesapi.Options{URL: d.settings.WebhookURL, Token: settings.DecryptedSecureJSONData["webhookToken"], HTTP: plain})
 		if err != nil {
@@ -104,7 +104,6 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	d.source = cached{blocks: blocks, now: d.now}
 	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
 	d.history = &history{ask: d.client.History}
-	d.close = client.CloseIdleConnections
 	if d.settings.LokiURL == "" {
 		return nil
 	}
@@ -118,21 +117,38 @@ func (d *Datasource) configureLoki(ctx context.Context, settings backend.DataSou
 		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
 	}
 	options.BasicAuth, options.Header, options.SigV4 = nil, nil, nil
+	client, err := d.elsewhere(options)
+	if err != nil {
+		return err
+	}
+	d.loki, err = loki.New(loki.Options{
+		URL: d.settings.LokiURL, Tenant: d.settings.LokiTenant, User: d.settings.LokiUser, Password: settings.DecryptedSecureJSONData["lokiPassword"], HTTP: client,
+	})
+	return err
+}
+
+// elsewhere makes the client for another server than Prometheus: what Prometheus is asked with is nobody else's, its client certificate neither.
+func (d *Datasource) elsewhere(options httpclient.Options) (*http.Client, error) {
 	if options.TLS != nil {
 		tls := *options.TLS
 		tls.ClientCertificate, tls.ClientKey = "", ""
 		options.TLS = &tls
 	}
+	return d.open(options)
+}
+
+// open makes a client whose connections end with the instance. That of the SDK hides its transport behind middleware, so CloseIdleConnections of the
+// client itself does nothing.
+func (d *Datasource) open(options httpclient.Options) (*http.Client, error) {
+	var transport *http.Transport
+	options.ConfigureTransport = func(_ httpclient.Options, t *http.Transport) { transport = t }
 	client, err := httpclient.New(options)
 	if err != nil {
-		return fmt.Errorf("the HTTP settings cannot be used: %w", err)
+		return nil, fmt.Errorf("the HTTP settings cannot be used: %w", err)
 	}
-	d.loki, err = loki.New(loki.Options{
-		URL: d.settings.LokiURL, Tenant: d.settings.LokiTenant, User: d.settings.LokiUser, Password: settings.DecryptedSecureJSONData["lokiPassword"], HTTP: client,
-	})
-	prometheus := d.close
-	d.close = func() { prometheus(); client.CloseIdleConnections() }
-	return err
+	others := d.close
+	d.close = func() { others(); transport.CloseIdleConnections() }
+	return client, nil
 }
 
 // Dispose frees what the instance holds; Grafana calls it when the settings have changed.
