@@ -1,8 +1,15 @@
 package logs
 
+import "bytes"
+
 // chunk masks a word that holds a digit or a byte that parts words, from i to j, and returns where it ended.
 func (l *lexer) chunk(i, j, digits, limit int) int {
 	if l.secret() {
+		end := max(l.secretEnd(i), j)
+		l.hole(i, end, KindText)
+		return end
+	}
+	if isJWT(l.line[i:j]) {
 		l.hole(i, j, KindText)
 		return j
 	}
@@ -222,7 +229,7 @@ func (l *lexer) place(i, j, limit int) int {
 	w := l.line[i:j]
 	if j+2 < limit && l.line[j+1] == '/' && l.line[j+2] == '/' && len(w) <= 8 {
 		k := l.until(j, limit)
-		if hasDigit(l.line[i:k]) {
+		if u := l.line[i:k]; hasDigit(u) || bytes.ContainsAny(u, "@=") { // a password, a query
 			l.hole(i, k, KindURL)
 		} else {
 			l.weak(i, k, KindURL)

@@ -140,19 +140,28 @@ func (l *lexer) delim(i, limit int) int {
 			l.key = append(l.key, ')')
 			return i + 2
 		}
+	case '!', '|':
+		if l.secret() {
+			if j := l.secretEnd(i); j > i {
+				l.hole(i, j, KindText)
+				return j
+			}
+		}
 	case '"', '\'':
 		if !l.opens() {
+			break
+		}
+		if l.secret() {
+			if j := l.closing(i+1, c); j > i+1 {
+				l.key = append(l.key, c)
+				l.hole(i+1, j, KindText)
+				return j
+			}
 			break
 		}
 		j := i + 1
 		for j < limit && classes[l.line[j]] != cSpace && l.line[j] != c && j-i < 64 {
 			j++
-		}
-		if j < limit && l.line[j] == c && j > i+1 && l.secret() {
-			l.key = append(l.key, c)
-			l.hole(i+1, j, KindText)
-			l.key = append(l.key, c)
-			return j + 1
 		}
 		if j+1 < limit && l.line[j] == c && l.line[j+1] == ':' { // the key of an object
 			l.key = append(append(l.key, l.line[i:j]...), c)
@@ -198,15 +207,25 @@ func plainWord(b []byte) bool {
 // plain emits a word of neither digits nor parts.
 func (l *lexer) plain(i, j, limit int) int {
 	w := l.line[i:j]
+	if l.secret() {
+		end := l.secretEnd(i)
+		l.hole(i, end, KindText)
+		return end
+	}
 	if j-i <= 5 && l.known(i, j) {
 		return j
+	}
+	if n := j - i; n == 5 || n == 6 {
+		if end := l.bearer(i, j, limit); end > 0 {
+			return end
+		}
 	}
 	if j < limit && l.line[j] == ':' {
 		if end := l.place(i, j, limit); end > 0 {
 			return end
 		}
 	}
-	if l.secret() {
+	if j-i > 20 && isJWT(w) {
 		l.hole(i, j, KindText)
 		return j
 	}

@@ -126,9 +126,9 @@ func (m *Miner) readTemplate(r *wire.Reader, sameWindow bool) bool {
 	}
 	t.count, t.recent, t.born, t.tick, t.first, t.last = uint64(r.Int()), uint64(r.Int()), uint64(r.Int()), uint64(r.Int()), r.Int(), r.Int()
 	t.loose = r.Int() == 1
-	t.example = r.Text()
+	t.example = redact(r.Text())
 	for k := r.Int(); k > 0; k-- {
-		s := step{r.Int(), r.Text()}
+		s := step{r.Int(), redact(r.Text())}
 		if len(t.steps) == maxSteps {
 			r.Fail()
 			return false

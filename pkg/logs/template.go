@@ -102,7 +102,7 @@ func (t *template) changed(now int64) {
 	}
 }
 
-// render returns the text for people: <*> for what varies.
+// render returns the text for people: <*> for what varies, *** for what looks like a secret all the same.
 func (t *template) render() string {
 	var b strings.Builder
 	c := 0
@@ -127,7 +127,7 @@ func (t *template) render() string {
 			}
 		}
 	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
+	return redact(strings.ToValidUTF8(b.String(), "\uFFFD"))
 }
 
 // rewatch lists the places that are still the same, as this signature has them.
