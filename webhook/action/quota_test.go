@@ -337,6 +337,68 @@ func TestChannelDown(t *testing.T) {
 	})
 }
 
+// While no channel works a message waits for the first that does, and is given to that one, once.
+func TestAllChannelsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("no route to host")
+		f := &flaky{fail: map[string]error{"pager": broken, "slack": broken, "mail": broken}}
+		w := newWorld(t, func(o *action.Options) {
+			o.Senders, o.Fallback = f, fallback
+			o.Retry = func() policy.Retry {
+				return policy.Retry{Base: policy.Duration(time.Second), Max: policy.Duration(30 * time.Second), MaxAttempts: 1000, MaxAge: policy.Duration(24 * time.Hour)}
+			}
+		})
+		stop := w.run()
+		w.add(graded("c1", "slack", policy.P2, time.Now()), graded("c2", "mail", policy.P2, time.Now())) // so that their breakers open
+		time.Sleep(2 * time.Minute)
+		w.add(graded("c3", "pager", policy.P0, time.Now()))
+		time.Sleep(5 * time.Minute)
+		if h := w.x.Health("mail"); h.Probe.IsZero() || len(w.story("c3").Actions) != 1 {
+			t.Fatalf("mail: %+v, and the message: %+v", h, w.story("c3").Actions)
+		}
+		f.set("mail", nil)
+		time.Sleep(time.Minute)
+		if f.count("mail c3") != 1 || f.count("slack c3") != 0 {
+			t.Errorf("mail works, and got it %d times; slack %d times", f.count("mail c3"), f.count("slack c3"))
+		}
+		f.set("slack", nil)
+		f.set("pager", nil)
+		time.Sleep(5 * time.Minute)
+		stop()
+		if n := len(w.story("c3").Actions); n != 2 || f.count("mail c3") != 1 || f.count("slack c3") != 0 {
+			t.Errorf("%d messages, and sent %v", n, f.sent)
+		}
+	})
+}
+
+// A message that was given up while no other channel works waits for the first of the order.
+func TestDeadLetterWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &flaky{fail: map[string]error{"slack": cases.Rejected(cases.Receipt{Status: 404}, "no such channel"), "mail": errors.New("no route to host")}}
+		w := newWorld(t, func(o *action.Options) {
+			o.Senders, o.Fallback = f, fallback
+			o.Retry = func() policy.Retry {
+				return policy.Retry{Base: policy.Duration(time.Second), Max: policy.Duration(30 * time.Second), MaxAttempts: 1000, MaxAge: policy.Duration(24 * time.Hour)}
+			}
+		})
+		stop := w.run()
+		w.add(graded("c1", "mail", policy.P2, time.Now()))
+		time.Sleep(2 * time.Minute)
+		w.add(graded("c2", "slack", policy.P1, time.Now()))
+		time.Sleep(2 * time.Minute)
+		f.set("mail", nil)
+		time.Sleep(2 * time.Minute)
+		stop()
+		got := map[string]cases.ActionState{}
+		for _, a := range w.story("c2").Actions {
+			got[a.Channel] = a.State
+		}
+		if len(got) != 2 || got["slack"] != cases.Dead || got["mail"] != cases.Done {
+			t.Errorf("got %v, and sent %v", got, f.sent)
+		}
+	})
+}
+
 // A message that was refused for good goes to the next channel in the same step, and people hear that it was given up.
 func TestDeadLetter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -50,63 +50,71 @@ func (x *Executor) relayAll(ctx context.Context, f policy.Fallback, stuck []case
 		if a.LastError != "" {
 			why += ": " + a.LastError
 		}
-		ch, ok := x.instead(f, a, why)
-		ch.Relayed = []string{a.ID}
+		n, to, works := x.other(f, a)
+		if to != "" && !works {
+			continue // none works now: looked at again, until one does or the message gets out where it is
+		}
+		ch := cases.Change{Relayed: []string{a.ID}}
+		if to != "" {
+			x.give(&ch, n, a, to, why)
+		}
 		if err := x.o.Queue.Commit(ctx, ch); err != nil && !errors.Is(err, cases.ErrConflict) {
 			x.trouble(ctx, "giving a message to another channel", err)
 			return
 		}
-		woken = woken || ok
+		woken = woken || to != ""
 	}
 	if woken {
 		x.Wake()
 	}
 }
 
-// instead is the change that gives the message to another channel; ok is false when there is none to go to. It has the key that the message would have had if
-// that channel had been chosen from the start, so that nobody is told twice.
-func (x *Executor) instead(f policy.Fallback, a cases.Action, why string) (ch cases.Change, ok bool) {
-	var n cases.Notice
+// other is what the message says and the channel that it goes to instead, "" when there is none to go to: the first of the order that works, else the first.
+func (x *Executor) other(f policy.Fallback, a cases.Action) (n cases.Notice, to string, works bool) {
 	if err := json.Unmarshal(a.Payload, &n); err != nil {
-		return ch, false
+		return n, "", false
 	}
 	var told []string
 	switch n.What {
 	case cases.WhatOpened, cases.WhatReopened, cases.WhatResolved:
 		told = n.Case.Channels // each has a message of its own
 	}
-	to := f.Instead(n.Case.Grade, a.Channel, told, func(c string) bool {
-		_, known := x.o.Senders.Sender(c)
-		return known && !x.health.open(c)
-	})
-	now := x.o.Now()
-	if to == "" {
-		return ch, false
+	known := func(c string) bool {
+		_, ok := x.o.Senders.Sender(c)
+		return ok
 	}
+	if to = f.Instead(n.Case.Grade, a.Channel, told, func(c string) bool { return known(c) && !x.health.open(c) }); to != "" {
+		return n, to, true
+	}
+	return n, f.Instead(n.Case.Grade, a.Channel, told, known), false
+}
+
+// give adds to the change that another channel gets the message. It has the key that the message would have had if that channel had been chosen from the
+// start, so that nobody is told twice.
+func (x *Executor) give(ch *cases.Change, n cases.Notice, a cases.Action, to, why string) {
 	n.Note = joinNotes(n.Note, fmt.Sprintf("sent here since %s did not take it", a.Channel))
 	payload, err := json.Marshal(n)
 	if err != nil {
-		return ch, false
+		return // it was read from JSON
 	}
-	base := strings.TrimSuffix(a.Key, "/"+a.Channel)
-	ch.Actions = []cases.Action{{
-		ID: ulid.Make().String(), Key: base + "/" + to, CaseID: a.CaseID, Kind: cases.Notify, Channel: to, Lane: to + "/" + a.CaseID, Epoch: a.Epoch,
+	now, id, base := x.o.Now(), ulid.Make().String(), strings.TrimSuffix(a.Key, "/"+a.Channel)
+	ch.Actions = append(ch.Actions, cases.Action{
+		ID: id, Key: base + "/" + to, CaseID: a.CaseID, Kind: cases.Notify, Channel: to, Lane: to + "/" + a.CaseID, Epoch: a.Epoch,
 		Urgency: a.Urgency, Payload: payload, While: a.While, State: cases.Due, Planned: now, Due: now, CreatedAt: now, UpdatedAt: now,
-	}}
-	ch.Events = []cases.Event{{
-		CaseID: a.CaseID, At: now, Kind: cases.Relayed, Actor: cases.System, Channel: to, ActionID: ch.Actions[0].ID, From: a.Channel, To: to, Note: why,
-	}}
+	})
+	ch.Events = append(ch.Events, cases.Event{
+		CaseID: a.CaseID, At: now, Kind: cases.Relayed, Actor: cases.System, Channel: to, ActionID: id, From: a.Channel, To: to, Note: why,
+	})
 	x.o.Metrics.relayed(a.Channel)
-	return ch, true
 }
 
 // bury adds to the end of a message what follows from it: the next channel, and what tells people that a channel gave up.
 func (x *Executor) bury(r *cases.Result) {
 	a := r.Action
 	if x.o.Fallback != nil {
-		if ch, ok := x.instead(x.o.Fallback(), a, "it was given up: "+r.Error); ok {
-			r.Change.Actions = append(r.Change.Actions, ch.Actions...)
-			r.Change.Events = append(r.Change.Events, ch.Events...)
+		// A message that was given up is not looked at again: it waits on the other channel even when that does not work now, and goes on from there.
+		if n, to, _ := x.other(x.o.Fallback(), a); to != "" {
+			x.give(&r.Change, n, a, to, "it was given up: "+r.Error)
 		}
 		r.Change.Relayed = append(r.Change.Relayed, a.ID)
 	}
