@@ -94,20 +94,21 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 		c.Ladder.Next = time.Time{}
 		return done(c, f)
 	}
-	if c.Silent(f.Now) {
-		f.Postpone(&c, c.MutedUntil)
-		return done(c, f)
-	}
 	var mutes policy.Mutes
 	if h.Mutes != nil {
 		if mutes, err = h.Mutes(ctx, c.Cluster, f.Now); err != nil {
 			return Finished{}, fmt.Errorf("reading mutes: %w", err)
 		}
 	}
-	if m, muted := mutes.Whole(f.Now, c.Grade, c.Labels); muted { // since people heard of the case
+	if h.Mutes == nil && c.Silent(f.Now) {
+		f.Postpone(&c, c.MutedUntil)
+		return done(c, f)
+	}
+	if m, muted := c.Quiet(mutes, s.Alerts, f.Now); muted { // maybe since people heard of the case
 		f.Postpone(&c, m.Until(f.Now))
 		return done(c, f)
 	}
+	mutes = slices.DeleteFunc(slices.Clone(mutes), policy.Mute.Whole) // not of all that fires, so of nobody who is told
 	who, err := h.targets(ctx, c, ladder.Steps[p.Step], mutes, f)
 	if err != nil {
 		return Finished{}, err

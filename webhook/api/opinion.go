@@ -26,7 +26,7 @@ func hush(c *cases.Case, e *cases.Event, f *cases.Follow, o order) (cases.MuteOr
 	}
 	m := cases.MuteOrder{
 		ID: ulid.Make().String(), CreatedBy: o.By, CreatedAt: o.At,
-		Mute: policy.Mute{Name: "case " + c.ID, Owner: o.By, Note: o.Note, Ends: o.At.Add(age)},
+		Mute: policy.Mute{Name: "case " + c.ID, Owner: o.By, Note: o.Note, Starts: o.At.Truncate(time.Microsecond), Ends: o.At.Add(age)},
 	}
 	for _, name := range c.Labels.Names() {
 		if labelName.MatchString(name) { // others cannot be written as a matcher

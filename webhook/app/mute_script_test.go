@@ -25,3 +25,40 @@ at 80m  expect bob acknowledged
 at 2h   expect nothing
 `)
 }
+
+// The mute of one alert of a case holds neither the ladder of the case nor the people on it.
+func TestScriptMuteOfAMember(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+people: {ann: {channels: [ann]}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: one, steps: [{wait: 5m, targets: ["person:ann"]}]}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0    post /api/v1/mutes {"name": "disks", "owner": "carol", "match": ["alertname=\"DiskSlow\""], "for": "2h"}
+at 0    fire DiskSlow severity=info instance=h1:9100
+at 1m   fire HostDown severity=critical instance=h1:9100
+at 1m   expect chat opened
+at 6m   expect ann escalated
+at 1h   expect nothing
+`)
+}
+
+// A person who mutes a case mutes all that is in it, and nothing that joins later.
+func TestScriptMuteOfACase(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: one, steps: [{wait: 30m, targets: ["channel:pager"]}]}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0    fire Hot severity=error instance=h1:9100
+at 5s   fire Loud severity=error instance=h1:9100
+at 30s  expect chat opened
+at 1m   mute Hot {"by": "ann", "for": "2h"}
+at 4m   expect nothing
+at 4m   fire HostDown severity=critical instance=h1:9100
+at 4m   expect chat regraded
+at 34m  expect pager escalated
+`)
+}

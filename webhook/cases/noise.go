@@ -22,6 +22,8 @@ type Membership struct {
 const (
 	HowOpened = "opened"
 	HowSplit  = "split"
+	// howSimilar is of one that says what another one says.
+	howSimilar = "similar"
 )
 
 // Span is a time in which an alert fired. To is zero while its end is not known.
@@ -42,6 +44,9 @@ type AlertNoise struct {
 	FlappingSince time.Time `json:"flappingSince,omitzero"`
 	// Held: it is over, but its case counts it as firing, since it flaps.
 	Held bool `json:"held,omitempty"`
+	// Owed is the grade that the alert gives its case when its mute ends; nil: it
+	// was not muted when it joined, or alone.
+	Owed *policy.Grade `json:"owed,omitempty"`
 }
 
 // Counts reports whether the case counts the alert as firing.
@@ -87,6 +92,47 @@ type CaseNoise struct {
 
 // Silent reports whether a mute holds back what is told about the case.
 func (c Case) Silent(now time.Time) bool { return c.Mute != "" && now.Before(c.MutedUntil) }
+
+// CaseMute is the name of the mute, as mutes are listed, that a person gave one
+// case: it covers what was in the case when it began, and what says the same
+// later.
+func CaseMute(caseID string) string { return "command case " + caseID }
+
+// Covered finds what holds back every message about a member of the case.
+func (c Case) Covered(ms policy.Mutes, m Alert, now time.Time) (policy.Mute, bool) {
+	for _, one := range ms {
+		if one.Name != CaseMute(c.ID) || !one.Whole() || !one.Active(now) || !one.Covers(c.Grade, c.Labels) {
+			continue
+		}
+		if !m.Joined.At.After(one.Starts) || (m.Joined.How == howSimilar && m.Grade != policy.P0) {
+			return one, true
+		}
+	}
+	return ms.Whole(now, c.Grade, m.Last.Labels)
+}
+
+// Quiet finds what holds back every message about the case: the mute that ends
+// first of those that cover its members, when each that counts as firing is
+// covered. What is known of no member is judged by the labels of the case.
+func (c Case) Quiet(ms policy.Mutes, members []Alert, now time.Time) (policy.Mute, bool) {
+	var found policy.Mute
+	for _, m := range members {
+		if !m.Counts() {
+			continue
+		}
+		one, ok := c.Covered(ms, m, now)
+		if !ok {
+			return policy.Mute{}, false
+		}
+		if found.Owner == "" || one.Until(now).Before(found.Until(now)) {
+			found = one
+		}
+	}
+	if found.Owner == "" {
+		return ms.Whole(now, c.Grade, c.Labels)
+	}
+	return found, true
+}
 
 // BelievedFiring reports whether people were told last that the case fires.
 func (c Case) BelievedFiring() bool { return c.Heard != "" && c.Heard != WhatResolved }

@@ -171,6 +171,9 @@ func (v *review) mergeInto(t cases.Case, j Join, probe Event) error {
 // of it, and to whom.
 func (v *review) widen(t cases.Case) (cases.Case, cases.What, []string) {
 	c := v.c
+	if v.hushed(&t) {
+		return t, "", nil
+	}
 	if c.Base < t.Base {
 		t.Base, t.BaseReason = c.Base, c.BaseReason
 	}
@@ -188,13 +191,40 @@ func (v *review) widen(t cases.Case) (cases.Case, cases.What, []string) {
 		}
 	}
 	t.Channels, t.Routes = union(t.Channels, c.Channels), union(t.Routes, c.Routes)
-	if t.Untold != "" || t.Silent(v.ev.Now) {
-		return t, "", nil // it is told with what waits
+	if t.Untold != "" || t.Silent(v.ev.Now) { // it is told with what waits
+		if !t.Silent(v.ev.Now) {
+			v.reviewAt(&t, v.ev.Now.Add(v.rules.Noise.Hold.For(t.Grade)))
+		}
+		return t, "", nil
 	}
 	if what == "" && len(added) > 0 && !c.BelievedFiring() {
 		return t, cases.WhatGrew, added
 	}
 	return t, what, nil
+}
+
+// hushed reports whether the members of this case mean nothing yet for another
+// one, since a mute covers them and not that; and ends the silence of that one
+// when no mute covers them.
+func (v *review) hushed(t *cases.Case) bool {
+	at := *t
+	at.Grade = min(t.Grade, v.c.Grade)
+	_, muted := at.Quiet(v.ev.Mutes, v.members, v.ev.Now)
+	switch silent := t.Silent(v.ev.Now); {
+	case !muted && silent:
+		v.event(*t, cases.Event{Kind: cases.Noted, Note: "no longer muted by " + t.Mute + ": it does not cover what joined"}, nil)
+		t.Mute, t.MutedBy, t.MutedUntil = "", "", time.Time{}
+	case muted && !silent:
+		for _, m := range v.members {
+			if one := v.changed[m.Identity]; one.Counts() {
+				one.Owed = &at.Grade
+				v.changed[m.Identity] = one
+			}
+		}
+		v.reviewAt(t, v.ev.Now.Add(time.Duration(v.rules.Noise.Review)))
+		return true
+	}
+	return false
 }
 
 // leave closes the case that became a part of another one.

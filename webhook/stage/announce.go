@@ -11,17 +11,14 @@ import (
 // covers it, or until the hold of its grade has passed. channels are those that
 // hear it; nil: all.
 func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []string) error {
-	if v.Mute != nil && !c.Silent(d.ev.Now) {
-		c.Mute, c.MutedBy, c.MutedUntil = v.Mute.Name, v.Mute.Owner, v.Mute.Until(d.ev.Now)
-		d.event(c, cases.Event{Kind: cases.Muted, Note: mutedNote(*v.Mute, d.ev.Now)}, v)
-		d.put(c)
-	}
+	c = d.hush(c, v)
+	waits := c.Untold != "" && c.Untold != cases.WhatResolved && !c.Silent(d.ev.Now)
 	switch what {
 	case "", cases.WhatGrew:
 		if d.join(c, what, v) {
 			return nil
 		}
-		if what == "" {
+		if what == "" && !waits {
 			d.digestLater(c)
 			return nil
 		}
@@ -39,8 +36,9 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 		d.later(c, what, at)
 		return nil
 	}
-	if c.Untold != "" && c.Untold != cases.WhatResolved {
-		return nil // it is told with what waits already
+	if waits {
+		d.hurry(c, v)
+		return nil
 	}
 	hold := d.rules.Noise.Hold.For(c.Grade)
 	if hold > 0 && (what == cases.WhatOpened || what == cases.WhatReopened) {
@@ -56,6 +54,49 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 		d.tell(c, about(what, v, channels))
 	}
 	return nil
+}
+
+// hush notes whether a mute holds back everything about the case, now that an
+// alert began to fire: only when it covers all that fires. An alert that no mute
+// covers ends the silence of its case.
+func (d *draft) hush(c cases.Case, v *Verdict) cases.Case {
+	if !v.News() {
+		return c
+	}
+	m, muted := c.Covered(d.ev.Mutes, v.Known, d.ev.Now)
+	switch silent := c.Silent(d.ev.Now); {
+	case !muted && silent:
+		d.event(c, cases.Event{Kind: cases.Noted, Note: "no longer muted by " + c.Mute + ": it does not cover this alert"}, v)
+		c.Mute, c.MutedBy, c.MutedUntil = "", "", time.Time{}
+	case !muted:
+		return c
+	case !silent && c.Firing > 1: // the others are told; this one when its mute ends
+		at := d.ev.Now.Add(time.Duration(d.rules.Noise.Review))
+		if end := m.Until(d.ev.Now); end.Before(at) {
+			at = end
+		}
+		d.reviewAt(&c, at)
+	case !silent:
+		c.Mute, c.MutedBy, c.MutedUntil = m.Name, m.Owner, m.Until(d.ev.Now)
+		d.event(c, cases.Event{Kind: cases.Muted, Note: mutedNote(m, d.ev.Now)}, v)
+	case m.Until(d.ev.Now).Before(c.MutedUntil):
+		c.Mute, c.MutedBy, c.MutedUntil = m.Name, m.Owner, m.Until(d.ev.Now)
+	}
+	d.put(c)
+	return c
+}
+
+// hurry tells what waits, or has it wait no longer than the grade that the case
+// has now: what joined it may be more urgent than what opened it.
+func (d *draft) hurry(c cases.Case, v *Verdict) {
+	if hold := d.rules.Noise.Hold.For(c.Grade); hold > 0 {
+		d.reviewAt(&c, d.ev.Now.Add(hold))
+		d.put(c)
+		return
+	}
+	t := about(c.Untold, v, nil)
+	t.more, t.whole = max(0, c.Firing-1), true
+	d.tell(c, t)
 }
 
 // healAfter is when a case that was told at once looks for others of the same

@@ -235,7 +235,7 @@ func (d *draft) notify(t telling) error {
 	if channels == nil {
 		channels = c.Audience()
 	}
-	for _, channel := range d.audible(c, channels, t.what) {
+	for _, channel := range d.audible(t, channels) {
 		key := fmt.Sprintf("%s/%d/%s/%s", c.ID, c.Epoch, t.what, channel)
 		if !once(t.what) {
 			key = fmt.Sprintf("%s/%d/%s/%d/%s", c.ID, c.Epoch, t.what, c.Version, channel)
@@ -246,15 +246,20 @@ func (d *draft) notify(t telling) error {
 }
 
 // audible leaves out the channels that a mute of them alone holds back; they hear
-// of the case when it ends.
-func (d *draft) audible(c cases.Case, channels []string, what cases.What) []string {
-	if len(d.ev.Mutes) == 0 || what == cases.WhatResolved {
+// of the case when it ends. So does one of everything about all alerts that the
+// message is about.
+func (d *draft) audible(t telling, channels []string) []string {
+	if len(d.ev.Mutes) == 0 || t.what == cases.WhatResolved {
 		return channels
+	}
+	c, mutes := t.of, d.ev.Mutes
+	if t.whole || slices.ContainsFunc(t.alerts, func(a alert.Alert) bool { _, muted := mutes.Whole(d.ev.Now, c.Grade, a.Labels); return !muted }) {
+		mutes = slices.DeleteFunc(slices.Clone(mutes), policy.Mute.Whole)
 	}
 	var out, left []string
 	until := time.Time{}
 	for _, name := range channels {
-		m, held := d.ev.Mutes.Holds(d.ev.Now, c.Grade, c.Labels, policy.Listener{Routes: d.routesTo(c, name), Channel: name})
+		m, held := mutes.Holds(d.ev.Now, c.Grade, c.Labels, policy.Listener{Routes: d.routesTo(c, name), Channel: name})
 		if !held {
 			out = append(out, name)
 			continue

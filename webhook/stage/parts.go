@@ -28,8 +28,8 @@ type Parts struct {
 }
 
 // Chain is the order of the stages. Order is a decision: what an alert is comes
-// before what it belongs to; what it belongs to before how urgent that is; and
-// only what would be told can be muted.
+// before what it belongs to; how urgent it is before whether it goes to the case
+// of a storm, where P0 never goes; and only what would be told can be muted.
 func (p Parts) Chain() Chain {
 	return Chain{
 		Normalise{},
@@ -39,8 +39,8 @@ func (p Parts) Chain() Chain {
 		Flap{Rules: p.Rules, Restarts: p.Restarts},
 		Similar{Rules: p.Rules, Store: p.Store},
 		Correlate{Rules: p.Rules, Store: p.Store, Graph: p.Graph},
-		Storm{Rules: p.Rules, Store: p.Store},
 		Regrade{Rules: p.Rules, Graph: p.Graph},
+		Storm{Rules: p.Rules, Store: p.Store},
 		Mute{Rules: p.Rules, Store: p.Store, Silences: p.Silences},
 		Plan{Rules: p.Rules, NewID: p.NewID},
 	}

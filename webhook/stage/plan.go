@@ -71,6 +71,7 @@ func (d *draft) verdict(i int) error {
 func (d *draft) fired(v *Verdict) error {
 	counted, before := d.counted(v), v.Known.CaseID
 	c, found := d.find(v)
+	v.Known.Owed = nil
 	var what cases.What
 	var told []string
 	switch {
@@ -82,7 +83,7 @@ func (d *draft) fired(v *Verdict) error {
 		what = cases.WhatOpened
 	case c.State == cases.Resolved:
 		var err error
-		if c, what, err = d.reopen(c, v); err != nil {
+		if c, what, told, err = d.reopen(c, v); err != nil {
 			return err
 		}
 	case c.Firing == 0:
@@ -195,34 +196,40 @@ func (v *Verdict) unmerged() (Decision, Reason) {
 }
 
 // reopen makes a resolved case new again. When nobody was told that it was over,
-// it goes on as if it never had been.
-func (d *draft) reopen(c cases.Case, v *Verdict) (cases.Case, cases.What, error) {
+// it goes on as if it never had been, and what is new about this alert is told.
+func (d *draft) reopen(c cases.Case, v *Verdict) (cases.Case, cases.What, []string, error) {
 	c.ResolvedAt, c.AckedAt, c.AckExpiry, c.AckedBy = time.Time{}, time.Time{}, time.Time{}, ""
 	if err := d.move(&c, cases.Reopen, v); err != nil {
-		return c, "", err
+		return c, "", nil, err
 	}
 	d.count("reopened")
 	d.cancel(c.ID, "the case was reopened", cases.AutoClose)
 	if c.Untold == cases.WhatResolved {
 		c.Untold = ""
-		c = d.raise(c, v)
+		c, what, told := d.include(c, v)
 		d.follow(func(f *cases.Follow) { f.Begin(&c) })
-		return c, "", nil
+		return c, what, told, nil
 	}
 	c.Epoch++
 	c.StartedAt = v.Alert.StartsAt
 	c = d.assess(c, v)
 	d.follow(func(f *cases.Follow) { f.Begin(&c) })
 	if c.Heard == "" {
-		return c, cases.WhatOpened, nil
+		return c, cases.WhatOpened, nil, nil
 	}
-	return c, cases.WhatReopened, nil
+	return c, cases.WhatReopened, nil, nil
 }
 
 // include takes what a further alert means for an open case: a higher grade, and
-// channels that have not heard of it.
+// channels that have not heard of it. An alert that is muted means nothing before
+// its mute ends, while others of the case are told.
 func (d *draft) include(c cases.Case, v *Verdict) (cases.Case, cases.What, []string) {
 	known := v.Known.CaseID == c.ID
+	if v.Mute != nil && !c.Silent(d.ev.Now) && c.Firing > b2i(known && d.counted(v)) {
+		g, _ := d.base(v)
+		v.Known.Owed = &g
+		return c, "", nil
+	}
 	grade := c.Grade
 	c = d.raise(c, v)
 	if c.Grade < grade {

@@ -22,7 +22,8 @@ type ReviewStore interface {
 	MuteReader
 	// Case reads one case; cases.ErrNotFound.
 	Case(ctx context.Context, caseID string) (cases.Case, error)
-	// Members reads at most so many alerts of a case, firing first.
+	// Members reads at most so many alerts of a case: those that flap, which only a
+	// review lets go, before those that fire, before the others.
 	Members(ctx context.Context, caseID string, most int) ([]cases.Alert, error)
 }
 
@@ -55,6 +56,7 @@ type review struct {
 	next    time.Time // of the reviews that are wanted, the earliest
 	what    cases.What
 	note    string
+	muted   map[alert.Identity]bool // covered by a mute
 }
 
 // Review decides what becomes of a case now; false when there is nothing to look
@@ -73,6 +75,7 @@ func (r Reviewer) Review(ctx context.Context, caseID string) (cases.Change, bool
 		if merged {
 			return v.ev.Change, true, v.write()
 		}
+		v.unmuted()
 		v.grade(ctx)
 		v.mute()
 	}
@@ -255,9 +258,45 @@ func (v *review) facts(context.Context) policy.Facts {
 	return f
 }
 
-// mute finds out whether the messages of the case are held back now.
+// unmuted takes what members mean for the case whose mute kept that back, and has
+// ended.
+func (v *review) unmuted() {
+	for i, m := range v.members {
+		if !m.Counts() || m.Owed == nil || !v.c.Open() {
+			continue
+		}
+		if _, muted := v.c.Covered(v.ev.Mutes, m, v.ev.Now); muted {
+			continue
+		}
+		was := v.c.Grade
+		c, what, added := v.include(v.c, &Verdict{Identity: m.Identity, Alert: m.Last, Grade: *m.Owed, Due: m.GradeReason})
+		m.Owed = nil
+		v.members[i], v.changed[m.Identity], v.c = m, m, c
+		switch {
+		case len(added) > 0:
+			v.c.MutedChannels = union(v.c.MutedChannels, added)
+		case what != "" && v.what == "":
+			if v.what = what; what == cases.WhatRegraded {
+				v.note = was.String() + " → " + c.Grade.String() + ": " + string(c.GradeReason)
+			}
+		}
+	}
+}
+
+// mute finds out whether the messages of the case are held back now, and which of
+// its members a mute covers.
 func (v *review) mute() {
-	m, muted := v.ev.Mutes.Whole(v.ev.Now, v.c.Grade, v.c.Labels)
+	m, muted := v.c.Quiet(v.ev.Mutes, v.members, v.ev.Now)
+	v.muted = map[alert.Identity]bool{}
+	for _, a := range v.members {
+		one, ok := v.c.Covered(v.ev.Mutes, a, v.ev.Now)
+		if !ok || !a.Counts() {
+			continue
+		}
+		v.muted[a.Identity] = true
+		v.wants(one.Until(v.ev.Now))
+		v.wants(v.ev.Now.Add(time.Duration(v.rules.Noise.Review))) // it may be ended before its time
+	}
 	switch {
 	case muted:
 		if v.c.Mute != m.Name {
@@ -312,6 +351,10 @@ func (v *review) say() {
 // news reports whether what joined the case since the last message is worth one:
 // something of another kind, or twice as much.
 func (v *review) news() bool {
+	fresh := v.since()
+	if len(fresh) == 0 && len(v.muted) > 0 {
+		return false // all that came is muted
+	}
 	if v.c.Fresh >= v.c.CaseNoise.Told {
 		return true
 	}
@@ -322,7 +365,7 @@ func (v *review) news() bool {
 			known[classOf(m, rules)] = true
 		}
 	}
-	return slices.ContainsFunc(v.since(), func(m cases.Alert) bool { return !known[classOf(m, rules)] })
+	return slices.ContainsFunc(fresh, func(m cases.Alert) bool { return !known[classOf(m, rules)] })
 }
 
 // over tells the end of a case, unless nobody was told of its begin.
@@ -358,7 +401,9 @@ func (v *review) speak(what cases.What, channels []string) {
 }
 
 // since lists the members that joined after people were told last what is in the
-// case.
+// case, without those that a mute covers.
 func (v *review) since() []cases.Alert {
-	return slices.DeleteFunc(slices.Clone(v.members), func(m cases.Alert) bool { return !m.Joined.At.After(v.c.CountedAt) })
+	return slices.DeleteFunc(slices.Clone(v.members), func(m cases.Alert) bool {
+		return !m.Joined.At.After(v.c.CountedAt) || v.muted[m.Identity]
+	})
 }
