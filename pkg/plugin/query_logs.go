@@ -111,11 +111,14 @@ func (q *logsQuery) matchers(more ...string) string {
 }
 
 // added is the PromQL of how much counters grew over the last step, their birth included: a template that comes for the first time comes with its
-// first message, which increase() does not see. A counter that was away for an hour counts as born.
+// first message, which increase() does not see. A counter that was away for an hour counts as born, but only where its source was there in that hour: after an
+// outage all counters are back at once with what they counted in their lives, and when that came is not known. That step is a gap.
 func (q *logsQuery) added(selector string) string {
 	step := q.Step.String()
 	window := max(q.Step, registry.Duration(3600e9)).String()
-	return fmt.Sprintf("clamp_min(%[1]s - (last_over_time(%[1]s[%[3]s] offset %[2]s) or %[1]s * 0), 0)", selector, step, window)
+	before := fmt.Sprintf("[%s] offset %s)", window, step)
+	born := selector + " * 0 and on (instance, job, source) last_over_time(foreshock_log_lines_total" + q.matchers() + before
+	return "clamp_min(" + selector + " - (last_over_time(" + selector + before + " or (" + born + ")), 0)"
 }
 
 // logsAnswer is a logs query on its way.

@@ -136,6 +136,55 @@ func TestLogs(t *testing.T) {
 	}
 }
 
+// TestLogsOutage: what counters counted in their lives is no burst when they are back after two hours, and a template that came since is counted.
+func TestLogsOutage(t *testing.T) {
+	t.Parallel()
+	now := time.Now().Truncate(5 * time.Minute)
+	end := series.Floor(now.UnixMilli(), minute)
+	grid := series.GridOver(end-6*60*minute, end, minute)
+	back := grid.N - 60 // the outage is the two hours before
+	of := func(id string, value func(i int) float64) series.Series {
+		labels := map[string]string{"__name__": "foreshock_log_lines_total", "instance": "web-2", "job": "node", "source": "shop"}
+		if id != "" {
+			labels["__name__"], labels["template_id"], labels["level"] = "foreshock_log_template_total", id, "info"
+		}
+		s := series.New(series.FromMap(labels), grid)
+		for i := range s.Values {
+			if s.Values[i] = value(i); i >= back-120 && i < back {
+				s.Values[i] = math.NaN()
+			}
+		}
+		return s
+	}
+	server := promtest.Start(t)
+	server.Write(t, of("", func(i int) float64 { return 50_000 + 10*float64(i) }), of("00000000000000aa", func(i int) float64 { return 50_000 + 10*float64(i) }),
+		of("00000000000000dd", func(i int) float64 {
+			if i < back+30 {
+				return math.NaN()
+			}
+			return 7
+		}))
+	d := instance(t, server.URL, `{}`)
+	d.now = func() time.Time { return now }
+	answer := ask(t, d, query(now.Add(-5*time.Hour), now, map[string]any{"kind": "logs", "output": "templates"}))
+	if answer.Error != nil {
+		t.Fatal(answer.Error)
+	}
+	sums := map[string]float64{}
+	for _, f := range answer.Frames {
+		sums[f.Name] = sumOf(f.Fields[1])
+		for i := range f.Rows() {
+			if v, at := f.Fields[1].At(i).(*float64), f.Fields[0].At(i).(time.Time); v != nil && *v > 60 {
+				t.Errorf("%s: %v messages in the five minutes before %s", f.Name, *v, at)
+			}
+		}
+	}
+	// Three hours of 10 a minute are known: two before the outage and one after it, of which the first step is not.
+	if n := sums["00000000000000aa"]; n < 1700 || n > 1810 || sums["00000000000000dd"] != 7 {
+		t.Errorf("messages: %v", sums)
+	}
+}
+
 func sumOf(f *data.Field) (sum float64) {
 	for i := range f.Len() {
 		if v, ok := f.At(i).(*float64); ok && v != nil {
