@@ -65,6 +65,7 @@ type deviceSeries struct {
 
 func (c *containers) Open(h *Host) error {
 	c.host, c.known, c.net, c.extra = h, map[string]*containerSeries{}, containerNet{host: h}, nil
+	c.reader.meminfo = h.proc("meminfo")
 	c.names = &containerNames{logs: h.root("var/log"), now: h.Now, log: h.Log}
 	var keep []string
 	for key := range strings.SplitSeq(c.Labels, ",") {

@@ -40,8 +40,9 @@ func newContainerStats() *containerStats {
 
 // groupReader reads the files of groups.
 type cgroupReader struct {
-	trees cgroupTrees
-	file  file
+	trees   cgroupTrees
+	meminfo string // where the memory of the whole host is told
+	file    file
 }
 
 // read returns what the kernel tells of a group, nil when the group is gone.
@@ -51,6 +52,9 @@ func (r *cgroupReader) read(g cgroup) *containerStats {
 	if r.trees.isV2() {
 		main = filepath.Join(r.trees.unified, g.path)
 		r.readV2(main, s)
+		if g.kind == rootGroup {
+			r.readHostMemory(s)
+		}
 		r.readPressure(main, s)
 	} else {
 		main = r.readV1(g.path, s)
@@ -124,6 +128,40 @@ func (r *cgroupReader) readV2(dir string, s *containerStats) {
 		setQuota(v, quota, period)
 	}
 	r.devicesV2(dir, s)
+}
+
+// readHostMemory reads the memory of the root from /proc/meminfo as runc and cAdvisor do: version 2 has no memory.current there.
+func (r *cgroupReader) readHostMemory(s *containerStats) {
+	b, err := r.file.read(r.meminfo)
+	if err != nil {
+		return
+	}
+	nan := math.NaN()
+	total, free, inactive, swapTotal, swapFree := nan, nan, nan, nan, nan
+	err = eachMemory(b, func(field []byte, _ bool, n uint64) error {
+		switch string(field) {
+		case "MemTotal":
+			total = float64(n)
+		case "MemFree":
+			free = float64(n)
+		case "Inactive(file)":
+			inactive = float64(n)
+		case "SwapTotal":
+			swapTotal = float64(n)
+		case "SwapFree":
+			swapFree = float64(n)
+		}
+		return nil
+	})
+	if err != nil { // meminfo's own collector reports what is wrong with it
+		return
+	}
+	v := &s.values
+	v[ctrMemoryUsage], v[ctrMemorySwap] = math.Max(total-free, 0), math.Max(swapTotal-swapFree, 0) // NaN stays NaN
+	if math.IsNaN(v[ctrMemoryInactiveFile]) {                                                      // memory.stat has it from Linux 5.10 on
+		v[ctrMemoryInactiveFile] = inactive
+	}
+	v[ctrMemoryWorkingSet] = workingSet(v[ctrMemoryUsage], v[ctrMemoryInactiveFile])
 }
 
 // memoryStatV2 are the keys of memory.stat that are read.

@@ -301,6 +301,39 @@ func many(n int) map[string]string {
 	return files
 }
 
+// TestRootMemory: with cgroup v2 the root has no memory.current; its memory is the host's, with the figures that runc's rootStatsFromMeminfo would have.
+func TestRootMemory(t *testing.T) {
+	t.Parallel()
+	const meminfo = "MemTotal: 1000 kB\nMemFree: 300 kB\nInactive(file): 200 kB\nSwapTotal: 50 kB\nSwapFree: 40 kB\n"
+	prefix := []string{containerValues[ctrMemoryUsage].family.Name, containerValues[ctrMemoryWorkingSet].family.Name, containerValues[ctrMemorySwap].family.Name}
+	of := func(usage, working, swap float64) map[string]float64 {
+		return map[string]float64{prefix[0] + "{id=/}": usage * 1024, prefix[1] + "{id=/}": working * 1024, prefix[2] + "{id=/}": swap * 1024}
+	}
+	for what, tc := range map[string]struct {
+		meminfo, stat string
+		want          map[string]float64
+	}{
+		"meminfo alone":      {meminfo, "", of(700, 500, 10)},
+		"memory.stat too":    {meminfo, "inactive_file 102400\n", of(700, 600, 10)},
+		"without free":       {"MemTotal: 1000 kB\n", "", map[string]float64{}},
+		"no sense":           {"MemTotal 1000\n", "", map[string]float64{}},
+		"no swap, free only": {"MemTotal: 10 kB\nMemFree: 20 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n", "", of(0, 0, 0)},
+	} {
+		files := many(0)
+		files["proc/meminfo"] = tc.meminfo
+		if tc.stat != "" {
+			files["sys/fs/cgroup/memory.stat"] = tc.stat
+		}
+		got, err := sent(t, hostOf(t, files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tc.want, only(got, prefix...)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+}
+
 // TestContainerLimit: more containers than the limit are counted, and those that were published stay when new ones come.
 func TestContainerLimit(t *testing.T) {
 	t.Parallel()
