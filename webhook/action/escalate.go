@@ -206,7 +206,7 @@ func (h expireAck) Handle(ctx context.Context, a cases.Action) (Finished, error)
 	if err != nil {
 		return Finished{}, err
 	}
-	if s == nil || s.Case.AckExpiry.IsZero() || a.Key != cases.ExpiryKey(s.Case) {
+	if s == nil || !s.Case.Ends(a) {
 		return obsolete()
 	}
 	c, by, from := s.Case, s.Case.AckedBy, s.Case.State

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -446,5 +447,88 @@ at 56m expect chat resolved
 at 56m expect pager resolved
 at 56m expect ann resolved
 at 9h  expect nothing
+`)
+}
+
+// wide is team, but what starts on a host within half an hour is one problem.
+var wide = strings.Replace(team, "noise: {", "noise: {correlate: {window: 30m}, ", 1)
+
+// Who acknowledged something of a low grade did not see a P0 that joins it: the acknowledgement ends, and the ladder
+// of P0 begins at its foot.
+func TestScriptRaisedWhileAcknowledged(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: wide + `
+escalation:
+  ladders:
+    - {name: warnings, grades: [P2], steps: [{wait: 5m, targets: [channel:pager]}, {wait: 5m, targets: [channel:pager]}]}
+    - {name: page, grades: [P0], steps: [{wait: 1m, targets: [channel:boss]}, {wait: 2m, targets: [channel:pager]}]}
+`}, `
+at 0   fire DiskSlow severity=warning host=h1
+at 0   expect chat opened
+at 5m  expect pager escalated step 1 of ladder warnings
+at 10m expect pager escalated step 2 of ladder warnings
+at 11m wait DiskSlow {"by": "ann", "for": "10h"}
+at 11m expect chat acknowledged
+at 11m expect pager acknowledged
+at 20m state DiskSlow pending
+at 20m fire HostDown severity=critical host=h1
+at 20m expect chat regraded
+at 20m expect pager regraded
+at 20m expect ann expired the acknowledgement of ann ended: raised to P0
+at 20m state DiskSlow new
+at 21m expect boss escalated step 1 of ladder page
+at 22m acknowledge DiskSlow {"by": "bob"}
+at 22m expect chat acknowledged
+at 22m expect pager acknowledged
+at 22m expect boss acknowledged
+at 51m expect nothing
+at 52m expect chat expired of bob ran out after 30m
+at 52m expect pager expired
+at 52m expect boss expired
+at 52m expect bob expired
+at 52m30s expect nothing
+`)
+}
+
+// Raised to anything below P0, the acknowledgement holds no longer than one of that grade.
+func TestScriptRaisedShortensAcknowledgement(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: wide + `
+escalation:
+  ladders: [{name: l, steps: [{wait: 1h, targets: [channel:pager]}]}]
+  acknowledge: {p1: 2h, p2: 30m, p3: 0s}
+`}, `
+at 0    fire DiskSlow severity=info host=h1
+at 0    expect chat opened
+at 10m  acknowledge DiskSlow {"by": "ann"}
+at 10m  expect chat acknowledged
+at 20m  fire LoadHigh severity=error host=h1
+at 20m  expect chat regraded
+at 20m  state DiskSlow triage
+at 139m expect nothing
+at 140m expect chat expired of ann ran out after 2h10m
+at 140m expect ann expired
+at 200m expect pager escalated step 1
+at 201m acknowledge DiskSlow {"by": "bob", "for": "15m"}
+at 201m expect chat acknowledged
+at 201m expect pager acknowledged
+at 216m expect chat expired
+at 216m expect pager expired
+at 216m expect bob expired
+at 276m expect pager escalated
+at 20h  expect nothing
+`)
+}
+
+// A case that opens and is raised by one delivery walks the ladder of the higher grade alone.
+func TestScriptRaisedInOneDelivery(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: team}, `
+at 0   post /api/v1/alerts {"version": "4", "status": "firing", "receiver": "foreshock", "groupKey": "{}", "alerts": [{"status": "firing", "labels": {"alertname": "LoadHigh", "severity": "error", "host": "h1"}, "startsAt": "2026-11-20T12:00:00Z"}, {"status": "firing", "labels": {"alertname": "HostDown", "severity": "critical", "host": "h1"}, "startsAt": "2026-11-20T12:00:00Z"}]}
+at 0   expect chat opened
+at 0   expect chat regraded
+at 1m  expect chat escalated step 1 of ladder default P0
+at 3m  expect chat escalated step 2 of ladder default P0
+at 4m  expect nothing
 `)
 }

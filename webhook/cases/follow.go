@@ -12,8 +12,8 @@ import (
 )
 
 // Follow collects what follows from a change of a case: steps of the ladder,
-// the end of an acknowledgement, deadlines, messages. All of it belongs into the
-// Change that writes the case.
+// the end of an acknowledgement, deadlines, messages, lines of the timeline. All
+// of it belongs into the Change that writes the case.
 //
 //	f := cases.Follow{Rules: rules, Now: now, NewID: newID}
 //	f.Begin(&c)                                  // after opening or reopening
@@ -29,6 +29,7 @@ type Follow struct {
 
 	Actions []Action
 	Cancel  []CancelActions
+	Events  []Event // of Regraded alone; CaseID, Kind and what it says are set
 }
 
 // Add completes an action of the case and collects it: what is not set is
@@ -95,9 +96,10 @@ func (f *Follow) Acknowledge(c *Case, by string, age time.Duration) {
 	}
 }
 
-// ExpiryKey is the key of the action that ends the acknowledgement in force.
-func ExpiryKey(c Case) string {
-	return fmt.Sprintf("%s/%d/%s/%d", c.ID, c.Epoch, ExpireAck, c.AckedAt.UnixMicro())
+// Ends reports whether an action is to end the acknowledgement in force.
+func (c Case) Ends(a Action) bool {
+	key := fmt.Sprintf("%s/%d/%s/%d", c.ID, c.Epoch, ExpireAck, c.AckedAt.UnixMicro())
+	return !c.AckExpiry.IsZero() && (a.Key == key || strings.HasPrefix(a.Key, key+"/"))
 }
 
 // Unacknowledge takes the acknowledgement away and goes on with the ladder where
@@ -113,14 +115,15 @@ func (f *Follow) Unacknowledge(c *Case) {
 }
 
 // Regraded starts the ladder of a more urgent grade from its foot, and moves the
-// deadline. was is the grade before.
+// deadline. was is the grade before. Who acknowledged the case did not know of
+// that grade: the acknowledgement holds no longer than one of it, and not at all
+// when it is P0.
 func (f *Follow) Regraded(c *Case, was policy.Grade) {
 	if c.Grade == was || !c.Open() {
 		return
 	}
-	if c.Grade < was && c.State == New {
-		f.Cancel = append(f.Cancel, CancelActions{CaseID: c.ID, Kinds: []Kind{Escalate}, At: f.Now, Reason: fmt.Sprintf("raised to %s", c.Grade)})
-		f.walk(c, policy.Rung{})
+	if c.Grade < was {
+		f.raised(c)
 	}
 	f.Cancel = append(f.Cancel, CancelActions{CaseID: c.ID, Kinds: []Kind{CheckSLA}, At: f.Now, Reason: fmt.Sprintf("graded %s", c.Grade)})
 	since := c.SLA.Since
@@ -128,6 +131,52 @@ func (f *Follow) Regraded(c *Case, was policy.Grade) {
 		since = c.OpenedAt
 	}
 	f.deadline(c, since)
+}
+
+// raised is the part of Regraded for a more urgent grade.
+func (f *Follow) raised(c *Case) {
+	switch {
+	case c.State == New:
+		f.Cancel = append(f.Cancel, CancelActions{CaseID: c.ID, Kinds: []Kind{Escalate}, At: f.Now, Reason: fmt.Sprintf("raised to %s", c.Grade)})
+		f.walk(c, policy.Rung{})
+	case c.Grade == policy.P0:
+		f.revoke(c)
+	default:
+		f.shorten(c)
+	}
+}
+
+// revoke ends an acknowledgement that was given for something less urgent, and
+// begins the ladder at its foot. The channels of the case hear of the grade;
+// whoever had acknowledged it is told that this no longer counts.
+func (f *Follow) revoke(c *Case) {
+	by, from := c.AckedBy, c.State
+	to, err := NextState(from, Expire)
+	if err != nil {
+		return // it is new already
+	}
+	note := fmt.Sprintf("the acknowledgement of %s ended: raised to %s", by, c.Grade)
+	c.State, c.Ladder.Rung = to, policy.Rung{}
+	f.Unacknowledge(c)
+	f.Events = append(f.Events, Event{CaseID: c.ID, Kind: StateChanged, From: string(from), To: string(to), Note: note})
+	if c.Silent(f.Now) {
+		return
+	}
+	heard := c.Audience()
+	own := slices.DeleteFunc(slices.Clone(f.Rules.People[by].Channels), func(ch string) bool { return slices.Contains(heard, ch) })
+	f.Tell(*c, Telling{What: WhatExpired, Key: fmt.Sprint(c.Version), Channels: own, Note: note, While: WhileUnacknowledged})
+}
+
+// shorten ends an acknowledgement when one that is given now would end.
+func (f *Follow) shorten(c *Case) {
+	age := f.Rules.Escalation.Acknowledge.At(c.Grade)
+	end := f.Now.Add(age)
+	if age <= 0 || (!c.AckExpiry.IsZero() && !end.Before(c.AckExpiry)) {
+		return
+	}
+	c.AckExpiry = end
+	f.Cancel = append(f.Cancel, CancelActions{CaseID: c.ID, Kinds: []Kind{ExpireAck}, At: f.Now, Reason: fmt.Sprintf("raised to %s", c.Grade)})
+	f.later(*c, ExpireAck, fmt.Sprintf("%d/%d", c.AckedAt.UnixMicro(), end.UnixMicro()), end, WhileOpen, nil)
 }
 
 // Climb plans the rung after the one that was just carried out.

@@ -170,6 +170,13 @@ func (d *draft) action(c cases.Case, a cases.Action) {
 func (d *draft) follow(then func(*cases.Follow)) {
 	f := cases.Follow{Rules: d.rules, Now: d.ev.Now, NewID: d.newID}
 	then(&f)
+	for _, c := range f.Cancel {
+		// What this change planned itself is not in the store yet.
+		d.ev.Change.Actions = slices.DeleteFunc(d.ev.Change.Actions, func(a cases.Action) bool { return a.CaseID == c.CaseID && slices.Contains(c.Kinds, a.Kind) })
+	}
+	for _, e := range f.Events {
+		d.event(cases.Case{ID: e.CaseID}, e, nil)
+	}
 	d.ev.Change.Actions = append(d.ev.Change.Actions, f.Actions...)
 	d.ev.Change.Cancel = append(d.ev.Change.Cancel, f.Cancel...)
 }
