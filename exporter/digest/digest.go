@@ -35,7 +35,7 @@ func (s *Source) Open(report follow.Reporter, root func(string) string) follow.S
 		})
 	}
 	return follow.NewFiles(follow.FilesOptions{
-		Paths: under(root, s.Files), Exclude: s.SkipFiles, Format: follow.Format(s.Format), Join: s.Multiline.join, MaxLine: s.MaxLine, MaxFiles: s.MaxFiles,
+		Paths: under(root, s.Files), Root: root("/"), Exclude: s.SkipFiles, Format: follow.Format(s.Format), Join: s.Multiline.join, MaxLine: s.MaxLine, MaxFiles: s.MaxFiles,
 		FromStart: s.From == "beginning", Discover: discover, Linger: linger, Reporter: report,
 	})
 }

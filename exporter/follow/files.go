@@ -17,8 +17,10 @@ var errNotRegular = errors.New("neither a file nor a link to one")
 type FilesOptions struct {
 	// Paths are names or patterns of path/filepath.Match; Exclude are patterns too, of whole paths or of base names.
 	Paths, Exclude []string
-	Format         Format
-	Join           Join
+	// Root is where the root directory of the host is mounted that wrote the logs; links are followed within it. Empty: the same as ours.
+	Root   string
+	Format Format
+	Join   Join
 	// MaxLine is how many bytes of one line are kept, MaxFiles how many files are open.
 	MaxLine, MaxFiles int
 	// FromStart reads files from their beginning that are there at the very first start; later ones always are.
@@ -42,6 +44,8 @@ type Files struct {
 	restored []*tail              // of an earlier life, not looked for yet
 	listed   map[string][]sibling // while they are looked for
 	trouble  map[string]string
+	crowded  bool                 // the last look found more files than allowed
+	dangling map[string]time.Time // links that lead nowhere, since when
 	since    map[string]time.Time // the last change of what a path led to
 	buf      []byte
 }
@@ -65,7 +69,7 @@ func NewFiles(o FilesOptions) *Files {
 	if o.Join.MaxBytes == 0 {
 		o.Join.MaxBytes = 1 << 20
 	}
-	return &Files{o: o, tails: map[fileID]*tail{}, trouble: map[string]string{}, since: map[string]time.Time{}, buf: make([]byte, chunk)}
+	return &Files{o: o, tails: map[fileID]*tail{}, trouble: map[string]string{}, dangling: map[string]time.Time{}, since: map[string]time.Time{}, buf: make([]byte, chunk)}
 }
 
 // Read looks for new and rotated files and reads.
@@ -112,14 +116,18 @@ func (s *Files) look(now time.Time) {
 		s.resume(t, now)
 	}
 	s.listed = nil
+	s.crowded = false
 	for _, pattern := range s.o.Paths {
 		names := []string{pattern}
 		if strings.ContainsAny(pattern, `*?[\`) {
-			names, _ = filepath.Glob(pattern) // the pattern was checked
+			names = s.glob(pattern)
 		}
 		for _, name := range names {
 			s.find(name, now, first && !s.known && !s.o.FromStart)
 		}
+	}
+	if !s.crowded {
+		delete(s.trouble, "")
 	}
 	s.known = true
 }
@@ -129,8 +137,8 @@ func (s *Files) resume(t *tail, now time.Time) {
 	if t.gone.IsZero() && s.reopen(t, t.path, now) {
 		return
 	}
-	if info, err := os.Stat(t.path); err == nil && idOf(info) == t.id && t.gone.IsZero() {
-		if f, _, _, err := openRegular(t.path); err == nil { // the same file, cut while nobody looked
+	if info, err := os.Stat(s.real(t.path)); err == nil && idOf(info) == t.id && t.gone.IsZero() {
+		if f, _, _, err := openRegular(s.real(t.path)); err == nil { // the same file, cut while nobody looked
 			t.f, t.size = f, -1
 			s.add(t)
 			return // check finds it truncated
@@ -141,17 +149,16 @@ func (s *Files) resume(t *tail, now time.Time) {
 
 // find opens a file that is not open yet.
 func (s *Files) find(name string, now time.Time, atEnd bool) {
-	info, err := os.Stat(name)
+	info, err := os.Stat(s.real(name))
 	if err != nil {
 		s.missed(name, now)
 		if _, ok := s.since[name]; !ok {
 			s.since[name] = now
 		}
-		if !errors.Is(err, os.ErrNotExist) {
-			s.bad(name, reasonOf(err), err)
-		}
+		s.absent(name, now, err)
 		return
 	}
+	delete(s.dangling, name)
 	if s.tails[idOf(info)] != nil || s.excluded(name) || compressed(name) {
 		return
 	}
@@ -160,10 +167,11 @@ func (s *Files) find(name string, now time.Time, atEnd bool) {
 		return
 	}
 	if len(s.order) >= s.o.MaxFiles {
+		s.crowded = true
 		s.bad("", ReasonTooMany, fmt.Errorf("more than %d files", s.o.MaxFiles))
 		return
 	}
-	f, info, reason, err := openRegular(name)
+	f, info, reason, err := openRegular(s.real(name))
 	if err != nil {
 		s.bad(name, reason, err)
 		return
@@ -188,6 +196,29 @@ func (s *Files) find(name string, now time.Time, atEnd bool) {
 	s.tails[t.id] = t
 	s.missed(name, now) // what was there before this one was renamed before this one was opened
 	s.add(t)
+}
+
+// absent is called when a name leads to no file. That is usual, but for a link that leads nowhere for longer than a rotation takes.
+func (s *Files) absent(name string, now time.Time, err error) {
+	if !errors.Is(err, os.ErrNotExist) {
+		s.bad(name, reasonOf(err), err)
+		return
+	}
+	if _, lerr := os.Lstat(filepath.Join(s.real(filepath.Dir(name)), filepath.Base(name))); lerr != nil {
+		delete(s.dangling, name)
+		delete(s.trouble, name)
+		return
+	}
+	since, ok := s.dangling[name]
+	switch {
+	case ok && now.Sub(since) >= s.o.Discover:
+		s.bad(name, ReasonOpen, fmt.Errorf("a link that leads nowhere: %w", err))
+	case !ok && len(s.dangling) > s.o.MaxFiles:
+		clear(s.dangling)
+		fallthrough
+	case !ok:
+		s.dangling[name] = now
+	}
 }
 
 func (s *Files) add(t *tail) {
@@ -222,10 +253,11 @@ func (s *Files) newTail(f *os.File, info os.FileInfo, path string) *tail {
 // check sees for each file whether its name still leads to it, and whether it was cut.
 func (s *Files) check(now time.Time, take func(Record)) {
 	for _, t := range slices.Clone(s.order) {
-		info, err := os.Stat(t.path)
+		info, err := os.Stat(s.real(t.path))
 		switch {
 		case err == nil && idOf(info) == t.id:
 			t.gone = time.Time{}
+			s.well(t.path, ReasonOpen, ReasonDenied)
 		case !t.gone.IsZero():
 			info, err = t.f.Stat()
 		case err == nil:
@@ -280,7 +312,7 @@ func (s *Files) refresh(t *tail) {
 
 // renamed gives a file that a pattern still matches its new name.
 func (s *Files) renamed(t *tail) {
-	for _, o := range siblings(t.path) {
+	for _, o := range s.siblings(t.path) {
 		if idOf(o.info) == t.id && slices.ContainsFunc(s.o.Paths, func(p string) bool { ok, _ := filepath.Match(p, o.path); return ok }) {
 			t.path, t.gone = o.path, time.Time{}
 			return
@@ -302,6 +334,8 @@ func (s *Files) readAll(now time.Time, budget int, take func(Record)) (more bool
 		budget -= max(n, 1)
 		if t.failed = err != nil; t.failed {
 			s.bad(t.path, ReasonRead, err)
+		} else if n > 0 {
+			s.well(t.path, ReasonRead)
 		}
 		if n == 0 || t.read >= t.size {
 			waiting = slices.Delete(waiting, i, i+1)
@@ -369,6 +403,13 @@ func (s *Files) bad(name, reason string, err error) {
 	}
 	s.trouble[name] = reason
 	s.o.Reporter.Report(reason, fmt.Sprintf("%s: %v", name, err))
+}
+
+// well forgets a trouble that is over: it is reported when it comes again.
+func (s *Files) well(name string, reasons ...string) {
+	if slices.Contains(reasons, s.trouble[name]) {
+		delete(s.trouble, name)
+	}
 }
 
 func reasonOf(err error) string {

@@ -497,3 +497,65 @@ func TestSameNumberAndSize(t *testing.T) {
 	}
 	b.want(want...)
 }
+
+// TestRoot: the links of a host whose root is mounted elsewhere are those of that host, also in the middle of a path; they never lead out of it.
+func TestRoot(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *FilesOptions) { o.Root = filepath.Dir(o.Paths[0]); o.Paths[0] += "/logs/*/*.log" }, "host")
+	b.options.Root += "/host"
+	b.source = NewFiles(b.options)
+	for _, d := range []string{"host/data/pods/p", "host/var", "outside"} {
+		if err := os.MkdirAll(b.path(d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errorsOf(
+		os.Symlink("/data/pods", b.path("host/logs")),
+		os.Symlink("/var/0.log", b.path("host/data/pods/p/abs.log")),
+		os.Symlink("../../../../../../outside/x.log", b.path("host/data/pods/p/out.log")),
+	); err != nil {
+		t.Fatal(err)
+	}
+	b.append("host/var/0.log", "a\n")
+	b.append("outside/x.log", "not of this host\n")
+	b.read(0)
+	b.want("a")
+	b.live()
+	b.append("host/var/0.log", "b\n")
+	b.rename("host/var/0.log", "host/var/0.log.20260102-030405")
+	b.append("host/var/0.log", "c\n")
+	b.read(time.Minute)
+	b.want("b", "c")
+	b.read(time.Minute)
+	b.want()
+	if diff := cmp.Diff([]string{ReasonOpen}, b.reports.seen); diff != "" { // the link that leads nowhere within the root, in the second life
+		t.Error(diff)
+	}
+}
+
+// TestTroubleEnds: what is over and comes again is reported again.
+func TestTroubleEnds(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *FilesOptions) { o.MaxFiles = 1 }, "*.log")
+	b.append("a.log", "x\n")
+	b.read(0)
+	want := []string{}
+	for range 2 {
+		b.append("b.log", "one too many\n")
+		b.read(time.Minute)
+		b.read(time.Minute)
+		want = append(want, ReasonTooMany)
+		if err := os.Remove(b.path("b.log")); err != nil {
+			t.Fatal(err)
+		}
+		b.read(time.Minute)
+	}
+	b.source.bad(b.path("a.log"), ReasonRead, os.ErrInvalid)
+	b.append("a.log", "y\n")
+	b.read(time.Minute)
+	b.source.bad(b.path("a.log"), ReasonRead, os.ErrInvalid)
+	want = append(want, ReasonRead, ReasonRead)
+	if diff := cmp.Diff(want, b.reports.seen); diff != "" {
+		t.Error(diff)
+	}
+}

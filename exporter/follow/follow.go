@@ -159,8 +159,9 @@ func (s *Stream) Run(ctx context.Context) {
 		dirty = dirty || some
 		if since.IsZero() || time.Since(since) >= max(s.Commit, pause) {
 			since = time.Now()
-			pause = commitShare * s.commit(dirty)
-			dirty = false
+			var took time.Duration
+			took, dirty = s.commit(dirty)
+			pause = commitShare * took
 			s.readyOnce.Do(func() { close(s.ready) })
 		}
 		if !more {
@@ -208,20 +209,22 @@ func (s *Stream) round() (more, some bool) {
 	return more, n > 0 || ticked
 }
 
-// commit saves and publishes when there is something new, and returns how long that took. What cannot be saved is published all the same: figures
-// that stand still would say that nothing happens.
-func (s *Stream) commit(dirty bool) time.Duration {
+// commit saves and publishes when there is something new, and returns how long that took and whether there still is: a save that failed is tried again,
+// also when nothing more is logged. What cannot be saved is published all the same: figures that stand still would say that nothing happens.
+func (s *Stream) commit(dirty bool) (took time.Duration, left bool) {
 	began := time.Now()
 	position, err := s.Source.Position()
 	if err == nil && (dirty || !bytes.Equal(position, s.position)) {
-		err = s.save(position)
-		s.position = position
+		if err = s.save(position); err == nil {
+			s.position = position
+		}
 	}
 	if err != nil {
+		left = dirty
 		s.Reporter.Report(ReasonState, err.Error())
 	}
 	s.Handler.Publish(s.Now())
-	return time.Since(began)
+	return time.Since(began), left
 }
 
 func sleep(ctx context.Context, d time.Duration) {

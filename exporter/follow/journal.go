@@ -14,7 +14,7 @@ import (
 
 // JournalOptions says what is read of the systemd journal. Dirs, MaxLine and Reporter are needed.
 type JournalOptions struct {
-	// Dirs are searched for *.journal, themselves and one level below, where journald keeps a directory for each machine.
+	// Dirs are searched for *.journal, and *.journal~ that journald found unclean, themselves and one level below, where journald keeps a directory for each machine.
 	Dirs []string
 	// Units and Identifiers are patterns of path.Match for the unit and for SYSLOG_IDENTIFIER; what one of them matches is read, all when there is none.
 	Units, Identifiers []string
@@ -149,7 +149,7 @@ func (s *Journal) look(now time.Time) {
 
 func (s *Journal) glob() (out []string) {
 	for _, d := range s.o.Dirs {
-		for _, pattern := range []string{"*.journal", "*/*.journal"} {
+		for _, pattern := range []string{"*.journal", "*/*.journal", "*.journal~", "*/*.journal~"} {
 			names, _ := filepath.Glob(filepath.Join(d, pattern)) // a directory with a bad pattern in its name has no files
 			out = append(out, names...)
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -20,7 +21,7 @@ type journalFile struct {
 	path    string
 	id      string // the file's own, the same after it is archived under another name
 	compact bool
-	closed  bool // archived: nothing will be added
+	closed  bool // archived, or put aside because it was not closed: nothing will be added
 
 	entries uint64 // that the file has
 	done    uint64 // that were read
@@ -90,7 +91,7 @@ func (j *journalFile) refresh() error {
 	if string(h[:8]) != "LPKSHHRH" || features&^(featureXZ|featureLZ4|featureKeyed|featureZSTD|featureCompact) != 0 {
 		return fmt.Errorf("%w: features %#x", errJournal, features)
 	}
-	j.id, j.compact, j.closed = hex.EncodeToString(h[24:40]), features&featureCompact != 0, h[16] == 2
+	j.id, j.compact, j.closed = hex.EncodeToString(h[24:40]), features&featureCompact != 0, h[16] == 2 || strings.HasSuffix(j.path, "~")
 	j.entries, j.size = binary.LittleEndian.Uint64(h[152:]), int64(min(binary.LittleEndian.Uint64(h[136:]), 1<<50))
 	if j.array == 0 {
 		j.array, j.at, j.room = binary.LittleEndian.Uint64(h[176:]), 0, 0
@@ -259,7 +260,7 @@ func (j *journalFile) datum(offset uint64, limit int) (v journalValue, text []by
 	payload := b[head:]
 	length := size - uint64(head)
 	if packed := flags & (flagXZ | flagLZ4 | flagZSTD); packed != 0 {
-		if payload, length, err = j.unpack(offset, head, size, packed, limit); err != nil {
+		if payload, length, err = j.unpack(offset, head, size, packed, max(limit, maxJournalField)); err != nil {
 			return v, nil, false, err
 		}
 	}
@@ -272,6 +273,12 @@ func (j *journalFile) datum(offset uint64, limit int) (v journalValue, text []by
 		name := uint64(len(f.journal) + 1)
 		v.field = i
 		if i > 0 {
+			if want := min(length-name, maxJournalField); uint64(len(rest)) != want {
+				if v.value, err = j.field(rest, int64(offset)+int64(head)+int64(name), int(want)); err != nil {
+					return v, nil, false, err
+				}
+				return v, nil, false, nil
+			}
 			v.value = string(rest)
 			return v, nil, false, nil
 		}
@@ -285,6 +292,21 @@ func (j *journalFile) datum(offset uint64, limit int) (v journalValue, text []by
 		return v, text, length-name > want, nil
 	}
 	return v, nil, false, nil
+}
+
+// maxJournalField is how much is kept of a field other than the message.
+const maxJournalField = 4096
+
+// field returns the first bytes of a value of which only the beginning was read, or more than is kept.
+func (j *journalFile) field(rest []byte, offset int64, want int) (string, error) {
+	if len(rest) >= want {
+		return string(rest[:want]), nil
+	}
+	all := make([]byte, want)
+	if _, err := j.f.ReadAt(all, offset); err != nil {
+		return "", fmt.Errorf("read a field at %d: %w", offset, err)
+	}
+	return string(all), nil
 }
 
 // unpack returns the beginning of a compressed datum: the name of its field and at most limit bytes, and how long it is, as far as that is known.

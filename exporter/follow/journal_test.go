@@ -205,6 +205,51 @@ func TestJournalLZ4(t *testing.T) {
 	}
 }
 
+// TestJournalLongFields: a unit is longer than what is read of a datum at once.
+func TestJournalLongFields(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"docker-" + strings.Repeat("0123456789abcdef", 4) + ".scope", strings.Repeat("x", 5000)} {
+		text := "_SYSTEMD_UNIT=" + value
+		object := append(append(make([]byte, journalHeader+64), text...), "the next object"...)
+		object[journalHeader] = objectData
+		binary.LittleEndian.PutUint64(object[journalHeader+8:], uint64(64+len(text)))
+		path := filepath.Join(t.TempDir(), "x")
+		if err := os.WriteFile(path, object, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		j := &journalFile{f: f}
+		if v, _, _, err := j.datum(journalHeader, 10); err != nil || v.value != value[:min(len(value), maxJournalField)] {
+			t.Errorf("%q %v, want %q", v.value, err, value)
+		}
+	}
+}
+
+// TestJournalUnclean: a file that journald puts aside because it was not closed is read to its end, and left.
+func TestJournalUnclean(t *testing.T) {
+	t.Parallel()
+	b, all := newJournalBench(t, nil), journalBytes(t, "compact")
+	all[16] = 1 // online
+	b.write("machine/system.journal", withEntries(all, 20))
+	b.read()
+	b.want(messages(0, 20)...)
+	b.j.Close()
+	b.write("machine/system@1-2.journal~", all)
+	if err := os.Remove(b.path("machine/system.journal")); err != nil {
+		t.Fatal(err)
+	}
+	b.live()
+	b.read()
+	b.want(messages(20, 300)...)
+	if b.j.Open() != 0 || len(b.reports.seen) > 0 {
+		t.Errorf("%d files are open, reported %v", b.j.Open(), b.reports.seen)
+	}
+}
+
 func TestJournalBroken(t *testing.T) {
 	t.Parallel()
 	b := newJournalBench(t, nil)

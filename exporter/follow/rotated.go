@@ -36,10 +36,10 @@ func rotatedName(base, name string) bool {
 const maxSiblings = 10_000
 
 // siblings returns the files that were rotated away from path, the oldest first. Where path is a link, they lie beside what it leads to.
-func siblings(path string) []sibling {
-	out := beside(path)
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != filepath.Clean(path) {
-		out = append(out, beside(target)...)
+func (s *Files) siblings(path string) []sibling {
+	out := s.beside(path)
+	if target, err := s.target(path); err == nil && target != filepath.Clean(path) {
+		out = append(out, s.beside(target)...)
 	}
 	slices.SortFunc(out, func(a, b sibling) int {
 		return cmp.Or(a.info.ModTime().Compare(b.info.ModTime()), -cmp.Compare(a.path, b.path))
@@ -47,8 +47,8 @@ func siblings(path string) []sibling {
 	return slices.CompactFunc(out, func(a, b sibling) bool { return idOf(a.info) == idOf(b.info) })
 }
 
-func beside(path string) []sibling {
-	d, err := os.Open(filepath.Dir(path))
+func (s *Files) beside(path string) []sibling {
+	d, err := os.Open(s.real(filepath.Dir(path)))
 	if err != nil {
 		return nil
 	}
@@ -60,7 +60,7 @@ func beside(path string) []sibling {
 			continue
 		}
 		full := filepath.Join(filepath.Dir(path), name)
-		if info, err := os.Stat(full); err == nil && info.Mode().IsRegular() {
+		if info, err := os.Stat(s.real(full)); err == nil && info.Mode().IsRegular() {
 			out = append(out, sibling{full, info})
 		}
 	}
@@ -93,7 +93,7 @@ const tries = 4
 
 // unread returns what was rotated away from path since a time, and is not known.
 func (s *Files) unread(path string, since time.Time) (out []sibling) {
-	for _, o := range siblings(path) {
+	for _, o := range s.siblings(path) {
 		id := idOf(o.info)
 		switch {
 		case s.tails[id] != nil, o.info.ModTime().Before(since), s.excluded(o.path):
@@ -112,7 +112,7 @@ func (s *Files) unread(path string, since time.Time) (out []sibling) {
 func (s *Files) search(t *tail, now time.Time) {
 	for again := tries; again > 0; again-- {
 		if s.listed[t.path] == nil || again < tries {
-			s.listed[t.path] = siblings(t.path) // once for all files that were rotated away from it
+			s.listed[t.path] = s.siblings(t.path) // once for all files that were rotated away from it
 		}
 		for _, o := range s.listed[t.path] {
 			if idOf(o.info) == t.id && s.reopen(t, o.path, now) {
@@ -128,7 +128,7 @@ func (s *Files) search(t *tail, now time.Time) {
 
 // reopen goes on with a tail of an earlier life under the name that its file has now.
 func (s *Files) reopen(t *tail, path string, now time.Time) bool {
-	f, info, _, err := openRegular(path)
+	f, info, _, err := openRegular(s.real(path))
 	if err != nil {
 		return false
 	}
@@ -148,7 +148,7 @@ func (s *Files) reopen(t *tail, path string, now time.Time) bool {
 // adopt opens a file that was rotated away from path, to read it from an offset on and then leave it. It reports false when the file is somewhere
 // else by now.
 func (s *Files) adopt(o sibling, path string, from int64, now time.Time) bool {
-	f, info, reason, err := openRegular(o.path)
+	f, info, reason, err := openRegular(s.real(o.path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
@@ -173,12 +173,12 @@ func (s *Files) adopt(o sibling, path string, from int64, now time.Time) bool {
 
 // truncated is called when the file of t became shorter, or begins otherwise than it did. copytruncate leaves a copy behind, whose end is read.
 func (s *Files) truncated(t *tail, now time.Time, take func(Record)) {
-	for _, o := range slices.Backward(siblings(t.path)) {
+	for _, o := range slices.Backward(s.siblings(t.path)) {
 		id := idOf(o.info)
 		if s.tails[id] != nil || o.info.Size() < t.done || t.opening.N == 0 {
 			continue
 		}
-		f, _, _, err := openRegular(o.path)
+		f, _, _, err := openRegular(s.real(o.path))
 		if err != nil {
 			continue
 		}

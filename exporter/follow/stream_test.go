@@ -177,6 +177,38 @@ func TestBadState(t *testing.T) {
 	}
 }
 
+// TestSaveAgain: what could not be saved is saved as soon as it can, also when nothing more is logged.
+func TestSaveAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, path := &reports{}, filepath.Join(t.TempDir(), "x.state")
+		s := newStream(&hanging{records: 3}, &tally{}, NewGovernor(1), r)
+		s.State = path
+		if err := os.MkdirAll(path+".new", 0o700); err != nil { // nothing can be written there
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.Run(ctx)
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		if _, err := os.Stat(path); err == nil || len(r.seen) < 3 {
+			t.Errorf("saved too early: %v, reported %v", err, r.seen)
+		}
+		if err := os.Remove(path + ".new"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		b, err := os.ReadFile(path)
+		var kept state
+		if _, body, _ := bytes.Cut(b, []byte("\n")); err != nil || json.Unmarshal(body, &kept) != nil || !bytes.Contains(kept.Handler, []byte(`"Lines":3`)) {
+			t.Errorf("saved %q, %v", b, err)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
 // TestDeniedToOthers runs TestDenied as somebody who may not read all, when this is root.
 func TestDeniedToOthers(t *testing.T) {
 	t.Parallel()
