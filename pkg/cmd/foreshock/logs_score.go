@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -330,10 +331,16 @@ func (r *sessionReader) read(ctx context.Context, name string) ([]session, error
 			return nil
 		}
 		s := session{id: strconv.Itoa(len(all) + 1)}
-		if i := strings.LastIndexByte(text, ','); i >= 0 {
+		i := strings.LastIndexByte(text, ',')
+		if i >= 0 {
 			s.id, text = text[:i], text[i+1:]
 		}
-		for _, w := range strings.Fields(text) {
+		events := strings.Fields(text)
+		if i < 0 && !numbers(events) || strings.ContainsAny(s.id, " \t") {
+			return badInputf("%s: line %d: got %.40q, want id,event event … (the id may be missing where all events are numbers) or, with --session, log lines that hold its key",
+				name, n, line)
+		}
+		for _, w := range events {
 			s.events = append(s.events, r.event(w))
 		}
 		all = append(all, s)
@@ -346,6 +353,11 @@ func (r *sessionReader) read(ctx context.Context, name string) ([]session, error
 		return nil, badInputf("%s: got %d lines without a session, want id,event event … or, with --session, log lines that hold its key", name, n)
 	}
 	return all, nil
+}
+
+// numbers tells a session of numbered events from a line of a log.
+func numbers(events []string) bool {
+	return !slices.ContainsFunc(events, func(e string) bool { _, err := strconv.ParseUint(e, 10, 64); return err != nil })
 }
 
 // event returns the number of an event's name: the number that it is, or a hash.

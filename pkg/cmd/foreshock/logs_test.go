@@ -136,6 +136,8 @@ func TestLogsMistakes(t *testing.T) {
 		"--session":                    {"score", "--train", some, "--test", some, "--session", "("},
 		"too few sessions":             {"score", "--train", write(t, "few.txt", "1 2\n"), "--test", some},
 		"lines without a session":      {"score", "--train", write(t, "empty.txt", "\n\n"), "--test", some},
+		"line 1: got \"[notice] work":  {"score", "--train", write(t, "raw.log", strings.Repeat("[notice] worker init ok\n", 20)), "--test", some},
+		"line 21: got \"[notice] a, b": {"score", "--train", write(t, "raw2.log", strings.Repeat("1 2 3\n", 20)+"[notice] a, b\n"), "--test", some},
 		"--splits":                     {"score", "--train", some, "--abnormal", some, "--splits", "0"},
 		"--ratio":                      {"score", "--train", some, "--abnormal", some, "--ratio", "-1"},
 	} {
