@@ -8,20 +8,42 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/foreshock/foreshock/exporter/collector"
 )
 
+// patient is longer than any machine takes for a bus that answers.
+const patient = time.Minute
+
+// lockedText collects a log: a collector that was given up on may write when the scrape has returned.
+type lockedText struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedText) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lockedText) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // systemdScrape opens the systemd collector of a host with that root and returns a function that scrapes it, and what it logs.
-func systemdScrape(t *testing.T, root string, more ...string) (func() string, *strings.Builder) {
+func systemdScrape(t *testing.T, root string, limit time.Duration, more ...string) (func() string, *lockedText) {
 	t.Helper()
-	o, _, err := parse(append([]string{"--web.disable-exporter-metrics", "--collector.disable-defaults", "--collector.systemd", "--collector.timeout=300ms"}, more...))
+	o, _, err := parse(append([]string{"--web.disable-exporter-metrics", "--collector.disable-defaults", "--collector.systemd", "--collector.timeout=" + limit.String()}, more...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &strings.Builder{}
+	log := &lockedText{}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	host := collector.ThisHost(logger)
 	host.Root = root
@@ -45,7 +67,7 @@ func TestSystemd(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
 	socket := filepath.Join(root, "run/dbus/system_bus_socket")
-	scrape, log := systemdScrape(t, root, `--collector.systemd.unit-exclude=.+\.(mount|target)`)
+	scrape, log := systemdScrape(t, root, patient, `--collector.systemd.unit-exclude=.+\.(mount|target)`)
 	if text := scrape(); !strings.Contains(text, `success{collector="systemd"} 0`) || strings.Contains(text, "node_systemd") {
 		t.Errorf("without a bus:\n%s", text)
 	}
@@ -88,7 +110,7 @@ func TestSystemdHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() }) // connections wait in the queue of the socket
-	scrape, log := systemdScrape(t, root)
+	scrape, log := systemdScrape(t, root, 300*time.Millisecond)
 	began := time.Now()
 	for range 3 {
 		if text := scrape(); !strings.Contains(text, `success{collector="systemd"} 0`) {
@@ -109,7 +131,7 @@ func TestSystemdGone(t *testing.T) {
 	root := t.TempDir()
 	socket := filepath.Join(root, "run/dbus/system_bus_socket")
 	closeBus := serveSystemd(t, socket, nil)
-	scrape, log := systemdScrape(t, root)
+	scrape, log := systemdScrape(t, root, patient)
 	if text := scrape(); strings.Contains(text, "node_systemd") || strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "no systemd on it") {
 		t.Errorf("without systemd:\n%s\n%s", text, log.String())
 	}
