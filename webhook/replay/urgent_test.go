@@ -67,7 +67,7 @@ func TestRegradedToP0InAStorm(t *testing.T) {
 func muting(t *testing.T, name string, ends time.Duration) *flow {
 	t.Helper()
 	return newFlow(t, func(o *replay.Options) {
-		m, err := policy.ParseMatcher(`alertname="` + name + `"`)
+		m, err := policy.ParseMatcher(`alertname=~"` + name + `"`)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,5 +169,31 @@ func TestFlappingInALargeCase(t *testing.T) {
 	}
 	if c := f.caseOf(link); c.Firing != 1001 {
 		t.Errorf("%d fire, want 1001", c.Firing)
+	}
+}
+
+// A case that is merged into a muted one ends its silence; one that is muted does not raise the case that it is merged into before its mute ends.
+func TestMergeOfMutedCases(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct{ first, last string }{
+		"DiskSlow|Fan": {"9m0s opened P1 (3)", "9m0s opened P1 (3)"},
+		"Temperature":  {"2m0s opened P3 (1)", "1h0m0s regraded P1 (3)"},
+	} {
+		f := muting(t, name, time.Hour)
+		f.fire(0, slow)
+		f.fire(8*time.Minute, hot)
+		fan := labelled("Fan severity=info instance=h1:9100") // comes late, between the two
+		fan.Status, fan.StartsAt = alert.Firing, begin.Add(4*time.Minute)
+		d := alert.Delivery{ID: "late", Cluster: "c", Received: begin.Add(8*time.Minute + time.Second), Message: alert.Message{Source: alert.Alertmanager, Alerts: []alert.Alert{fan}}}
+		if err := f.Deliver(context.Background(), d); err != nil {
+			t.Fatal(err)
+		}
+		f.until(61 * time.Minute)
+		if f.caseOf(slow).ID != f.caseOf(hot).ID {
+			t.Fatal("they were not merged")
+		}
+		if got := f.said(); len(got) == 0 || got[0] != want.first || got[len(got)-1] != want.last {
+			t.Errorf("%s: told %v", name, got)
+		}
 	}
 }

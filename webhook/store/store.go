@@ -43,7 +43,8 @@ type Store interface {
 	Mutes(ctx context.Context, after time.Time) ([]cases.MuteOrder, error)
 	// Mute reads one mute by command; cases.ErrNotFound.
 	Mute(ctx context.Context, id string) (cases.MuteOrder, error)
-	// Members reads at most so many alerts of a case, firing first.
+	// Members reads at most so many alerts of a case: first those that flap, then
+	// those that fire.
 	Members(ctx context.Context, caseID string, most int) ([]cases.Alert, error)
 	// AlertsLike reads the alerts of a fingerprint, in any cluster; Alerts those of
 	// a status ("": any), those seen last first, at most so many.
