@@ -53,7 +53,7 @@ var may = map[string][]string{
 	"webhook/replay": {"webhook/alert", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "webhook/action"},
 	"webhook/api":    {"webhook/auth", "webhook/alert", "webhook/action", "webhook/policy", "webhook/cases", "webhook/stage", "webhook/store", "pkg/message"},
 	"webhook/config": {"webhook/auth", "webhook/policy", "webhook/notify", "pkg/registry", "pkg/message", "pkg/topology"},
-	"webhook/app":    {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/series", "pkg/topology", "pkg/message"},
+	"webhook/app":    {"webhook/*", "pkg/httpserver", "pkg/prom", "pkg/loki", "pkg/series", "pkg/topology", "pkg/message"},
 	"webhook":        {"webhook/*", "pkg/httpserver", "pkg/message"},
 }
 

@@ -159,6 +159,9 @@ func checkFile(path string, stdout, stderr io.Writer) int {
 		_, err = file.PrometheusURL()
 	}
 	if err == nil {
+		_, _, err = file.LokiSecrets()
+	}
+	if err == nil {
 		_, err = file.Graph()
 	}
 	if err == nil {

@@ -1,4 +1,5 @@
-// Package loki is the only Loki HTTP client: it reads the lines that a LogQL query selects, page by page, within bounds.
+// Package loki is the only Loki HTTP client: it reads the lines that a LogQL query selects, page by page, within bounds, and the values that a metric
+// query has at a time.
 //
 // The idea: Loki answers at most some thousand lines at a time, and pages are cut by time. Lines with the time at which a page ends are asked for
 // again and told apart from those that were read, so that none comes twice and none is missed. Of more lines than wanted the newest are read.
@@ -7,7 +8,9 @@
 //	answer, err := client.Lines(ctx, `{app="shop"} |= "error"`, from, to, 50_000)
 //	for _, e := range answer.Entries { … } // the oldest first
 //
-// It does not parse LogQL, and sends nothing but questions. Source: Loki HTTP API, GET /loki/api/v1/query_range.
+//	samples, err := client.Instant(ctx, `sum by (app) (rate({env="prod"} |= "error" [5m]))`, time.Now())
+//
+// It does not parse LogQL, and sends nothing but questions. Source: Loki HTTP API, GET /loki/api/v1/query_range and GET /loki/api/v1/query.
 package loki
 
 import (
@@ -32,6 +35,7 @@ type Options struct {
 	// URL is the address of the server, with the path prefix if it has one, without /loki/api/v1. Credentials in it are refused: use User and Password.
 	URL            string
 	User, Password string
+	Token          string       // sent as a bearer token, instead of user and password
 	Tenant         string       // the header X-Scope-OrgID; empty for a Loki with one tenant
 	HTTP           *http.Client // nil: http.DefaultClient. Redirects are not followed.
 	Page           int          // lines asked for at a time; 0: 5000, Loki's own limit unless it is configured otherwise
@@ -53,6 +57,9 @@ func New(o Options) (*Client, error) {
 	}
 	if u.User != nil {
 		return nil, errors.New("the URL of Loki holds a user: give user and password in their own fields")
+	}
+	if o.Token != "" && (o.User != "" || o.Password != "") {
+		return nil, errors.New("both a token and a user with password are given for Loki: want one")
 	}
 	u.RawQuery, u.Fragment, u.RawPath = "", "", ""
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/loki/api/v1")
@@ -165,7 +172,16 @@ func (c *Client) page(ctx context.Context, query string, from, end time.Time, li
 		"query": {query}, "start": {strconv.FormatInt(from.UnixNano(), 10)}, "end": {strconv.FormatInt(end.UnixNano(), 10)},
 		"limit": {strconv.Itoa(limit)}, "direction": {"backward"},
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.String()+"/loki/api/v1/query_range?"+params.Encode(), nil)
+	body, err := c.get(ctx, "query_range", params)
+	if err != nil {
+		return nil, err
+	}
+	return c.decode(body)
+}
+
+// get asks a question and reads the answer, at most MaxWire bytes of it.
+func (c *Client) get(ctx context.Context, question string, params url.Values) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base.String()+"/loki/api/v1/"+question+"?"+params.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
@@ -175,6 +191,9 @@ func (c *Client) page(ctx context.Context, query string, from, end time.Time, li
 	}
 	if c.o.User != "" || c.o.Password != "" {
 		req.SetBasicAuth(c.o.User, c.o.Password)
+	}
+	if c.o.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.o.Token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -188,9 +207,9 @@ func (c *Client) page(ctx context.Context, query string, from, end time.Time, li
 	case resp.StatusCode != http.StatusOK:
 		return nil, c.refused(resp.StatusCode, body)
 	case int64(len(body)) > c.o.MaxWire:
-		return nil, &Error{Kind: KindBadQuery, Text: fmt.Sprintf("the answer of %s is longer than %d bytes: ask for fewer or shorter lines", c.Address(), c.o.MaxWire)}
+		return nil, &Error{Kind: KindBadQuery, Text: fmt.Sprintf("the answer of %s is longer than %d bytes: ask for less", c.Address(), c.o.MaxWire)}
 	}
-	return c.decode(body)
+	return body, nil
 }
 
 // decode reads an answer of streams. Values have a third part, structured metadata, where the server has such.
@@ -205,7 +224,7 @@ func (c *Client) decode(body []byte) ([]Entry, error) {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	foreign := &Error{Kind: KindNotLoki, Text: "the answer of " + c.Address() + " is not that of a Loki"}
+	foreign := c.foreign()
 	if json.Unmarshal(body, &answer) != nil || answer.Status != "success" {
 		return nil, foreign
 	}
@@ -230,6 +249,11 @@ func (c *Client) decode(body []byte) ([]Entry, error) {
 	return out, nil
 }
 
+// foreign explains an answer that cannot be read.
+func (c *Client) foreign() error {
+	return &Error{Kind: KindNotLoki, Text: "the answer of " + c.Address() + " is not that of a Loki"}
+}
+
 // transport explains a request that got no answer. The error of package http repeats the URL, with the query in it.
 func (c *Client) transport(ctx context.Context, err error) error {
 	var via *url.Error
@@ -247,7 +271,7 @@ func (c *Client) transport(ctx context.Context, err error) error {
 
 // refused explains a status. Loki says in plain text what is wrong with a query; a proxy in front of it says it in HTML, which is left out.
 func (c *Client) refused(status int, body []byte) error {
-	text := strings.Join(strings.Fields(string(body[:min(len(body), 500)])), " ")
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(body[:min(len(body), 500)]), "")), " ")
 	if strings.HasPrefix(text, "<") {
 		text = ""
 	}
@@ -257,7 +281,7 @@ func (c *Client) refused(status int, body []byte) error {
 	}
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden || strings.Contains(text, "no org id"):
-		return &Error{Kind: KindAuth, Text: said + "; check user, password and tenant"}
+		return &Error{Kind: KindAuth, Text: said + "; check user, password, token and tenant"}
 	case status == http.StatusBadRequest:
 		return &Error{Kind: KindBadQuery, Text: said}
 	case status == http.StatusGatewayTimeout:

@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		kind  loki.Kind
 		want  string
 	}{
-		"tenant":   {loki.Options{URL: guarded.URL, User: "u", Password: "secret"}, `{app="shop"}`, 1, loki.KindAuth, "check user, password and tenant"},
+		"tenant":   {loki.Options{URL: guarded.URL, User: "u", Password: "secret"}, `{app="shop"}`, 1, loki.KindAuth, "check user, password, token and tenant"},
 		"password": {loki.Options{URL: guarded.URL, Tenant: "a"}, `{app="shop"}`, 1, loki.KindAuth, "status 401"},
 		"query":    {loki.Options{URL: lokitest.Start(t, lokitest.Options{}).URL}, `{app=`, 1, loki.KindBadQuery, "parse error"},
 		"range":    {loki.Options{URL: lokitest.Start(t, lokitest.Options{}).URL}, `{app="shop"}`, 24 * 40, loki.KindBadQuery, "exceeds the limit"},

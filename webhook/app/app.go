@@ -28,6 +28,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/foreshock/foreshock/pkg/httpserver"
+	"github.com/foreshock/foreshock/pkg/loki"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/topology"
 	"github.com/foreshock/foreshock/webhook/action"
@@ -88,6 +89,7 @@ type state struct {
 	file     *config.File
 	graph    *topology.Graph // of the file; nil without one
 	prom     *prom.Client    // nil without one
+	loki     *loki.Client    // nil without one
 	channels map[string]notify.Channel
 	settings api.Settings
 }
@@ -260,7 +262,11 @@ func (a *App) open(file *config.File) (*state, error) {
 			return nil, fmt.Errorf("prometheus.url: %w", err)
 		}
 	}
-	return &state{file: file, channels: channels, graph: graph, prom: client, settings: api.Settings{
+	logs, err := openLoki(file)
+	if err != nil {
+		return nil, err
+	}
+	return &state{file: file, channels: channels, graph: graph, prom: client, loki: logs, settings: api.Settings{
 		Cluster: file.Cluster, Language: file.Language, Raw: file.Limits.Raw, Body: file.Limits.Body, Rules: file.Rules,
 		Limits: alert.Limits{Annotation: int(file.Limits.Annotation), Prose: file.Limits.Prose, Memory: file.Limits.Memory},
 		Grafana: api.Signature{

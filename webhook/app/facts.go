@@ -265,36 +265,6 @@ func (f *facts) Restarts(l alert.Labels) (int, bool) {
 	return 0, false
 }
 
-// Ask answers a query of a rule for the alerts of a case, within its time limit.
-func (f *facts) Ask(ctx context.Context, language string, q policy.Query, members []alert.Labels) policy.Answer {
-	c := f.a.state.Load().prom
-	if language != "promql" || c == nil {
-		return policy.Answer{Why: "no server for " + language + " is configured"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, q.Patience())
-	defer cancel()
-	v, err := c.Instant(ctx, q.Expr, f.a.o.Now().UnixMilli())
-	if err != nil {
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return policy.Answer{Why: "no answer within " + policy.Duration(q.Patience()).String()}
-		}
-		return policy.Answer{Why: err.Error()}
-	}
-	for _, s := range v.Samples {
-		if math.IsNaN(s.Value) || s.Value == 0 {
-			continue
-		}
-		if len(q.On) == 0 || slices.ContainsFunc(members, func(l alert.Labels) bool { return agrees(s.Labels, l, q.On) }) {
-			return policy.Answer{Holds: policy.Yes, Why: fmt.Sprintf("%s is %.6g", q.Expr, s.Value)}
-		}
-	}
-	return policy.Answer{Holds: policy.No}
-}
-
-func agrees(s series.Labels, l alert.Labels, on []string) bool {
-	return !slices.ContainsFunc(on, func(name string) bool { return s.Get(name) != l[name] })
-}
-
 // mutes are all mutes for alerts of a cluster: of the configuration, by command, and the silences of its Alertmanagers.
 func (a *App) mutes(ctx context.Context, cluster string, now time.Time) (policy.Mutes, error) {
 	return stage.Mute{Rules: a.rules, Store: a.store, Silences: a.facts.Silences}.All(ctx, cluster, now)

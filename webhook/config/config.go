@@ -50,6 +50,7 @@ type File struct {
 	Calendars     map[string]Calendar `yaml:"calendars"` // that schedules import
 	Topology      Topology            `yaml:"topology"`
 	Prometheus    Prometheus          `yaml:"prometheus"`
+	Loki          Loki                `yaml:"loki"`
 	Templates     []string            `yaml:"templates"` // patterns of files with templates, for title and text of channels
 	Fallback      policy.Fallback     `yaml:"fallback"`
 	Interactions  Interactions        `yaml:"interactions"`
@@ -94,6 +95,17 @@ type Topology struct {
 type Prometheus struct {
 	URL     notify.Secret `yaml:"url"`
 	URLFile string        `yaml:"url_file"`
+}
+
+// Loki is asked by rules of noise.regrade with a logql condition. At most one of a user with a password, and a token, is set.
+type Loki struct {
+	URL          string        `yaml:"url"` // without credentials
+	User         string        `yaml:"user"`
+	Password     notify.Secret `yaml:"password"`
+	PasswordFile string        `yaml:"password_file"`
+	Token        notify.Secret `yaml:"token"` // sent as a bearer token
+	TokenFile    string        `yaml:"token_file"`
+	Tenant       string        `yaml:"tenant"` // sent as X-Scope-OrgID
 }
 
 // Limits bound one delivery.
@@ -154,7 +166,7 @@ func Load(path string) (*File, error) {
 	}
 	f.path = path
 	dir := filepath.Dir(path)
-	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile, &f.Topology.File, &f.Prometheus.URLFile, &f.Auth.OIDC.ClientSecretFile} {
+	for _, p := range []*string{&f.Web.ConfigFile, &f.Store.SQLite, &f.Store.PostgresURLFile, &f.Grafana.HMACSecretFile, &f.Topology.File, &f.Prometheus.URLFile, &f.Loki.PasswordFile, &f.Loki.TokenFile, &f.Auth.OIDC.ClientSecretFile} {
 		*p = within(dir, *p)
 	}
 	for name, t := range f.Auth.Tokens {
@@ -204,7 +216,7 @@ func Parse(text []byte) (*File, error) {
 	if len(f.Routes) == 0 && len(f.Channels) > 0 {
 		f.Routes = f.Channels.routes()
 	}
-	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.facts, f.calendars, f.fallback, f.interactions} {
+	for _, check := range []func() error{f.web, f.store, f.grafana, f.auth, f.sizes, f.addresses, f.rules, f.facts, f.loki, f.calendars, f.fallback, f.interactions} {
 		d.errs = append(d.errs, d.each(check())...)
 	}
 	return &f, errors.Join(d.errs...)

@@ -1,10 +1,10 @@
-// Package lokitest is a stand-in for Loki, which cannot be had everywhere: a server over lines in memory that answers range queries as the documentation
-// of Loki's HTTP API says, and holds clients to its limits.
+// Package lokitest is a stand-in for Loki, which cannot be had everywhere: a server over lines in memory that answers range and instant queries as the
+// documentation of Loki's HTTP API says, and holds clients to its limits.
 //
 //	server := lokitest.Start(t, lokitest.Options{Tenant: "shop"}, lines...)
 //	client, err := loki.New(loki.Options{URL: server.URL, Tenant: "shop"})
 //
-// Of LogQL it knows a stream selector with = matchers and line filters |= and !=. Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/.
+// Of LogQL it knows a stream selector with = matchers and line filters |= and !=, and of metric queries what Server.instant says. Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/.
 package lokitest
 
 import (
@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,8 +33,10 @@ type Line struct {
 type Options struct {
 	Tenant         string // required in X-Scope-OrgID when not empty (auth_enabled)
 	User, Password string // asked for by a proxy in front, when not empty
+	Token          string // asked for by such a proxy as a bearer token, when not empty
 	MaxEntries     int    // limits_config.max_entries_limit_per_query; 0: 5000
 	MaxRange       time.Duration
+	MaxSeries      int // limits_config.max_query_series; 0: 500
 }
 
 // Server is a running stand-in.
@@ -41,7 +44,25 @@ type Server struct {
 	URL      string
 	Requests atomic.Int64
 	o        Options
-	lines    []Line
+	status   atomic.Int64
+	silent   atomic.Bool
+
+	mu    sync.Mutex
+	lines []Line
+}
+
+// Fail makes it answer every question with a status; 0 ends that.
+func (s *Server) Fail(status int) { s.status.Store(int64(status)) }
+
+// Silence makes it leave every question open until who asked gives up.
+func (s *Server) Silence(on bool) { s.silent.Store(on) }
+
+// Add stores more lines.
+func (s *Server) Add(lines ...Line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, lines...)
+	slices.SortStableFunc(s.lines, func(a, b Line) int { return a.At.Compare(b.At) })
 }
 
 // Start runs a server until the test ends.
@@ -53,10 +74,14 @@ func Start(t testing.TB, o Options, lines ...Line) *Server {
 	if o.MaxRange == 0 {
 		o.MaxRange = 30*24*time.Hour + time.Hour // limits_config.max_query_length
 	}
-	s := &Server{o: o, lines: slices.Clone(lines)}
-	slices.SortStableFunc(s.lines, func(a, b Line) int { return a.At.Compare(b.At) })
+	if o.MaxSeries == 0 {
+		o.MaxSeries = 500
+	}
+	s := &Server{o: o}
+	s.Add(lines...)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /loki/api/v1/query_range", s.queryRange)
+	mux.HandleFunc("GET /loki/api/v1/query_range", s.admit(s.queryRange))
+	mux.HandleFunc("GET /loki/api/v1/query", s.admit(s.query))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
@@ -109,17 +134,29 @@ func (q query) matches(l Line) bool {
 	return true
 }
 
+// admit counts, plays trouble, and checks who asks.
+func (s *Server) admit(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s.Requests.Add(1)
+		user, password, _ := r.BasicAuth()
+		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		switch status := int(s.status.Load()); {
+		case s.silent.Load():
+			<-r.Context().Done()
+		case status != 0:
+			http.Error(w, "it is out of order", status)
+		case user != s.o.User || password != s.o.Password, s.o.Token != "" && token != s.o.Token:
+			http.Error(w, "invalid user or password", http.StatusUnauthorized)
+		case r.Header.Get("X-Scope-OrgID") != s.o.Tenant:
+			http.Error(w, "no org id", http.StatusUnauthorized)
+		default:
+			next(w, r)
+		}
+	}
+}
+
 func (s *Server) queryRange(w http.ResponseWriter, r *http.Request) {
-	s.Requests.Add(1)
 	refuse := func(status int, format string, args ...any) { http.Error(w, fmt.Sprintf(format, args...), status) }
-	if user, password, _ := r.BasicAuth(); user != s.o.User || password != s.o.Password {
-		refuse(http.StatusUnauthorized, "invalid user or password")
-		return
-	}
-	if r.Header.Get("X-Scope-OrgID") != s.o.Tenant {
-		refuse(http.StatusUnauthorized, "no org id")
-		return
-	}
 	nanoseconds := func(name string) int64 {
 		n, err := strconv.ParseInt(r.FormValue(name), 10, 64)
 		if err != nil {
@@ -151,6 +188,8 @@ func (s *Server) queryRange(w http.ResponseWriter, r *http.Request) {
 
 // choose returns the lines in [from, to), those that come first in the direction.
 func (s *Server) choose(q query, from, to int64, limit int, direction string) []Line {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var out []Line
 	for _, l := range s.lines {
 		if at := l.At.UnixNano(); at >= from && at < to && q.matches(l) {
@@ -179,8 +218,12 @@ func (s *Server) answer(w http.ResponseWriter, lines []Line) {
 		}
 		at[key].Values = append(at[key].Values, [2]string{strconv.FormatInt(l.At.UnixNano(), 10), l.Text})
 	}
+	write(w, "streams", streams)
+}
+
+func write(w http.ResponseWriter, resultType string, result any) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"status": "success", "data": map[string]any{"resultType": "streams", "result": streams, "stats": map[string]any{}},
+		"status": "success", "data": map[string]any{"resultType": resultType, "result": result, "stats": map[string]any{}},
 	})
 }
