@@ -25,8 +25,8 @@ noise:
   hold: {p2: 1s}
   regrade:
   - name: disk and errors
-    promql: {expr: 'disk_used_ratio > 0.85', on: [instance]}
-    logql: {expr: 'sum by (instance) (count_over_time({app="shop"} |= "error" [5m])) > 20', on: [instance], timeout: 300ms}
+    promql: {expr: 'disk_used_ratio > 0.85', on: [instance], timeout: 3s}
+    logql: {expr: 'sum by (instance) (count_over_time({app="shop"} |= "error" [5m])) > 20', on: [instance], timeout: 3s}
     to: P1
 `
 
@@ -139,7 +139,7 @@ func TestUnknownEvidence(t *testing.T) {
 		trouble func(*lokitest.Server)
 		why     string
 	}{
-		"time-out": {func(s *lokitest.Server) { s.Silence(true) }, "disk and errors: unknown (logql: no answer within 300ms), not applied"},
+		"time-out": {func(s *lokitest.Server) { s.Silence(true) }, "disk and errors: unknown (logql: no answer within 3s), not applied"},
 		"500":      {func(s *lokitest.Server) { s.Fail(http.StatusInternalServerError) }, "answers with status 500: it is out of order), not applied"},
 	} {
 		t.Run(name, func(t *testing.T) {
