@@ -16,8 +16,10 @@ const (
 	defaultLibrary = "libnvidia-ml.so.1"
 	// retryLoad is how long a host without a driver is left alone: a driver may be installed while the program runs.
 	retryLoad = time.Minute
-	// retryLost is how long to wait between two attempts to get a lost GPU back. Starting NVML can take seconds with a broken GPU.
-	retryLost = 10 * time.Second
+	// retryLost is how long to wait before the first attempt to get a lost GPU back; each one after it waits twice as long, up to retryLostMost. Starting
+	// NVML can take seconds with a broken GPU, and meanwhile nobody waits for the events of the others.
+	retryLost     = 10 * time.Second
+	retryLostMost = 5 * time.Minute
 )
 
 // Reader reads the GPUs. It is not safe for concurrent use. Read may block as long as the driver does.
@@ -31,11 +33,12 @@ type Reader struct {
 	driver  string              // its version
 	known   map[string]Identity // every GPU that was seen, by UUID
 	xids    tally
-	watcher *watcher  // nil when nothing waits for events
-	failed  Snapshot  // what to answer until retry
-	retry   time.Time // zero when there is nothing to wait for
-	lost    bool      // a GPU was lost at the last Read
-	empty   bool      // there was no GPU at the last Read
+	watcher *watcher      // nil when nothing waits for events
+	failed  Snapshot      // what to answer until retry
+	retry   time.Time     // zero when there is nothing to wait for
+	backoff time.Duration // how long the last wait for a lost GPU was; 0: none is lost
+	lost    bool          // a GPU was lost at the last Read
+	empty   bool          // there was no GPU at the last Read
 }
 
 // device is a GPU as the library knows it. A nil handle means that it was lost before it could be asked.
@@ -89,7 +92,7 @@ func (r *Reader) start(now time.Time) (Snapshot, bool) {
 		r.shutdown()
 		r.failed = Snapshot{State: state, Detail: fmt.Sprintf(format, args...)}
 		if state == DriverError && len(r.known) > 0 {
-			r.failed.State, wait = Lost, retryLost
+			r.failed.State, wait = Lost, r.nextWait()
 		}
 		r.failed.GPUs = r.missing(nil)
 		r.retry = now.Add(wait)
@@ -114,6 +117,12 @@ func (r *Reader) start(now time.Time) (Snapshot, bool) {
 	}
 	r.retry = time.Time{}
 	return Snapshot{}, true
+}
+
+// nextWait returns how long to leave a lost GPU alone.
+func (r *Reader) nextWait() time.Duration {
+	r.backoff = min(max(2*r.backoff, retryLost), retryLostMost)
+	return r.backoff
 }
 
 // shutdown leaves the library loaded where a call into it hangs: it must not be taken away under a call.
@@ -162,7 +171,7 @@ func (r *Reader) values() Snapshot {
 	case len(lost) > 0:
 		s.State, s.Detail = Lost, "no answer from "+strings.Join(lost, ", ")
 		if !r.lost {
-			r.lost, r.retry = true, r.now().Add(retryLost)
+			r.lost, r.retry = true, r.now().Add(r.nextWait())
 		}
 	case len(s.GPUs) == 0:
 		s.State, s.Detail = NoDevice, "the driver has no GPU"
@@ -170,7 +179,7 @@ func (r *Reader) values() Snapshot {
 			r.empty, r.retry = true, r.now().Add(retryLoad)
 		}
 	default:
-		s.State, r.empty = OK, false
+		s.State, r.empty, r.backoff = OK, false, 0
 	}
 	return s
 }

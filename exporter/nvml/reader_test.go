@@ -229,8 +229,39 @@ var scenarios = map[string]scenario{
 			t.Errorf("the library was started %d times after the wait, want 2", n)
 		}
 		s.script(t, twoGPUs()...)
-		s.clock = s.clock.Add(retryLost)
+		s.clock = s.clock.Add(2 * retryLost)
 		expect(t, r.Read(), OK, wantTwo())
+	}},
+
+	// A GPU that stays lost is tried for ever less often, and one that is lost after it was back is tried soon.
+	"lost for long": {run: func(t *testing.T, s *stub) {
+		s.script(t, twoGPUs()...)
+		r := s.reader()
+		r.Read()
+		s.script(t, twoGPUs("0.util !15")...)
+		r.Read()
+		for i, wait := range []time.Duration{10, 20, 40, 80, 160, 300, 300} {
+			s.clock = s.clock.Add(wait*time.Second - 1)
+			r.Read()
+			if n, _ := s.starts(t); n != 1+i {
+				t.Errorf("the library was started %d times before the wait of %d s was over, want %d", n, wait, 1+i)
+			}
+			s.clock = s.clock.Add(1)
+			r.Read()
+			if n, _ := s.starts(t); n != 2+i {
+				t.Errorf("the library was started %d times after the wait of %d s, want %d", n, wait, 2+i)
+			}
+		}
+		s.script(t, twoGPUs()...)
+		s.clock = s.clock.Add(retryLostMost)
+		expect(t, r.Read(), OK, wantTwo())
+		s.script(t, twoGPUs("0.util !15")...)
+		r.Read()
+		s.clock = s.clock.Add(retryLost)
+		r.Read()
+		if n, _ := s.starts(t); n != 10 {
+			t.Errorf("the library was started %d times when the GPU was lost again, want 10", n)
+		}
 	}},
 
 	// After a start without the lost GPU the driver numbers the others anew; the lost one is still reported.
