@@ -28,8 +28,9 @@ func newHandler(o *options, set *collector.Set, log *slog.Logger) (http.Handler,
 	mux := http.NewServeMux()
 	mux.HandleFunc(healthPath, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Healthy") })
 	mux.Handle(o.path, newMetrics(o, set, log))
+	answers := newSlots(o.maxRequests) // their own: who asks for templates takes no slot from Prometheus
 	for pattern, h := range set.Routes() {
-		mux.Handle(pattern, h)
+		mux.Handle(pattern, answers.limited("requests", h))
 	}
 	if o.path != "/" {
 		page, err := web.NewLandingPage(web.LandingConfig{
@@ -44,21 +45,44 @@ func newHandler(o *options, set *collector.Set, log *slog.Logger) (http.Handler,
 	return mux, nil
 }
 
+// slots bound how many requests are answered at the same time; nil: no limit.
+type slots chan struct{}
+
+func newSlots(n int) slots {
+	if n == 0 {
+		return nil
+	}
+	return make(slots, n)
+}
+
+// limited answers 503 when all slots are taken. what is what they are taken by, in the plural.
+func (s slots) limited(what string, h http.Handler) http.Handler {
+	if s == nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case s <- struct{}{}:
+			defer func() { <-s }()
+			h.ServeHTTP(w, r)
+		default:
+			http.Error(w, fmt.Sprintf("Limit of %d %s at the same time reached, try again later.", cap(s), what), http.StatusServiceUnavailable)
+		}
+	})
+}
+
 // metrics serves the scrapes.
 type metrics struct {
 	set             *collector.Set
 	own             *prometheus.Registry
 	timeout, offset time.Duration
-	slots           chan struct{} // nil: no limit
+	slots           slots
 	ownMetrics      bool
 	log             *slog.Logger
 }
 
 func newMetrics(o *options, set *collector.Set, log *slog.Logger) http.Handler {
-	m := &metrics{set: set, own: prometheus.NewRegistry(), timeout: o.timeout, offset: o.offset, ownMetrics: o.ownMetrics, log: log}
-	if o.maxRequests > 0 {
-		m.slots = make(chan struct{}, o.maxRequests)
-	}
+	m := &metrics{set: set, own: prometheus.NewRegistry(), timeout: o.timeout, offset: o.offset, slots: newSlots(o.maxRequests), ownMetrics: o.ownMetrics, log: log}
 	m.own.MustRegister(versioncollector.NewCollector("foreshock_exporter"))
 	m.own.MustRegister(versioncollector.NewCollector("node_exporter")) // by this name the node mixin's dashboards find their hosts
 	if !o.ownMetrics {
@@ -70,15 +94,10 @@ func newMetrics(o *options, set *collector.Set, log *slog.Logger) http.Handler {
 
 // ServeHTTP answers one scrape. The parameters collect[] and exclude[] choose collectors, as at node_exporter.
 func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if m.slots != nil {
-		select {
-		case m.slots <- struct{}{}:
-			defer func() { <-m.slots }()
-		default:
-			http.Error(w, fmt.Sprintf("Limit of %d scrapes at the same time reached, try again later.", cap(m.slots)), http.StatusServiceUnavailable)
-			return
-		}
-	}
+	m.slots.limited("scrapes", http.HandlerFunc(m.answer)).ServeHTTP(w, r)
+}
+
+func (m *metrics) answer(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	names, err := m.set.Select(query["collect[]"], query["exclude[]"])
 	if err != nil {

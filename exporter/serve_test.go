@@ -241,3 +241,32 @@ func TestBusy(t *testing.T) {
 		t.Errorf("got %d: %s", w.Code, w.Body)
 	}
 }
+
+// TestSlots: of more requests than there are slots one has 503, and a slot is free again after its answer.
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	s := newSlots(1)
+	h := s.limited("requests", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "fine") }))
+	ask := func(h http.Handler) (int, string) {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/templates", nil))
+		return w.Code, w.Body.String()
+	}
+	for _, step := range []struct {
+		do   func()
+		code int
+		body string
+	}{
+		{func() {}, 200, "fine"},
+		{func() { s <- struct{}{} }, 503, "Limit of 1 requests at the same time reached, try again later.\n"},
+		{func() { <-s }, 200, "fine"},
+	} {
+		step.do()
+		if code, body := ask(h); code != step.code || body != step.body {
+			t.Errorf("got %d %q, want %d %q", code, body, step.code, step.body)
+		}
+	}
+	if code, body := ask(newSlots(0).limited("requests", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "fine") }))); code != 200 || body != "fine" {
+		t.Errorf("without a limit: %d %q", code, body)
+	}
+}

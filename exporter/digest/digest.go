@@ -377,7 +377,7 @@ func (p *Pipeline) Publish(time.Time) {
 	}
 }
 
-// Templates returns all templates as of the last publication; nil when they are off.
+// Templates returns all templates as of the last publication; nil when they are off. They are not to be changed.
 func (p *Pipeline) Templates() []logs.Template {
 	f := p.out.Load()
 	if f == nil || f.All == nil {

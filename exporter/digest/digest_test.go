@@ -263,3 +263,20 @@ func TestNumbers(t *testing.T) {
 		t.Errorf("addresses are no numbers: %+v", f[1])
 	}
 }
+
+// TestTemplatesAreMadeOnce: however many ask, the miner is restored once for each publication.
+func TestTemplatesAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	p, _ := pipe(t, "")
+	feed(p, "INFO order 17 accepted", "INFO order 18 accepted")
+	publish(t, p)
+	first, second := p.Templates(), p.Templates()
+	if len(first) == 0 || &first[0] != &second[0] {
+		t.Errorf("%d and %d templates, made twice", len(first), len(second))
+	}
+	feed(p, "INFO order 19 accepted")
+	publish(t, p)
+	if third := p.Templates(); len(third) == 0 || &third[0] == &first[0] || third[0].Count <= first[0].Count {
+		t.Errorf("after another publication: %+v, before: %+v", third, first)
+	}
+}

@@ -24,7 +24,7 @@ type Figures struct {
 	Templates     []TemplateFigure // those that have series, sorted by id
 	Miner         logs.Stats
 	Sequences     SequenceFigures
-	// All templates, for who asks; nil when they are off.
+	// All templates, for who asks; nil when they are off. They are made once, and everybody has the same: they are not to be changed.
 	All func() []logs.Template `json:"-"`
 }
 

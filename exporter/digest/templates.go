@@ -3,6 +3,7 @@ package digest
 import (
 	"cmp"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/logs"
@@ -116,11 +117,11 @@ func (t *templates) publish(f *Figures) {
 	}
 	slices.SortFunc(f.Templates, func(a, b TemplateFigure) int { return cmp.Compare(a.ID, b.ID) })
 	o, state := t.o.options, t.state
-	f.All = func() []logs.Template { // made when somebody asks: the state holds all that is to be told
+	f.All = sync.OnceValue(func() []logs.Template { // made when somebody asks, and once: the state holds all that is to be told
 		m, err := logs.Restore(o, state)
 		if err != nil {
 			return nil
 		}
 		return m.Templates()
-	}
+	})
 }
