@@ -15,6 +15,9 @@ const sweepEvery = 10 * time.Minute
 // linksFor is how long alerts may find cases by links: the longest window that can be configured, twice.
 const linksFor = 48 * time.Hour
 
+// reviewsFor is how long it is kept when cases were looked at again.
+const reviewsFor = 24 * time.Hour
+
 // sweep deletes what is past its retention until the context ends.
 func (a *App) sweep(ctx context.Context) {
 	t := time.NewTicker(sweepEvery)
@@ -45,5 +48,8 @@ func expired(r config.Retention, now time.Time) store.Retention {
 		}
 		return now.Add(-time.Duration(d))
 	}
-	return store.Retention{Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases), Links: now.Add(-linksFor), Once: now.Add(-7 * 24 * time.Hour)}
+	return store.Retention{
+		Bodies: before(r.Bodies), Deliveries: before(r.Deliveries), Cases: before(r.Cases), Links: now.Add(-linksFor), Reviews: now.Add(-reviewsFor),
+		Once: now.Add(-7 * 24 * time.Hour),
+	}
 }

@@ -380,7 +380,7 @@ func TestPagerDutyLife(t *testing.T) {
 	for _, e := range *got {
 		acts, keys = append(acts, e["event_action"].(string)), append(keys, e["dedup_key"].(string))
 	}
-	if strings.Join(acts, " ") != "trigger acknowledge resolve trigger trigger resolve" {
+	if !slices.Equal(acts, []string{"trigger", "acknowledge", "resolve", "trigger", "trigger", "resolve"}) {
 		t.Errorf("got %v", acts)
 	}
 	if keys[0] != keys[1] || keys[1] != keys[2] || keys[2] == keys[3] || keys[3] != keys[5] {

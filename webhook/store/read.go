@@ -109,6 +109,9 @@ func (db *DB) Story(ctx context.Context, caseID string) (cases.Story, error) {
 	return s, nil
 }
 
+// unseen are reviews that were carried out: there is one a minute while a case is muted or flaps, and messages would fall off behind them.
+const unseen = "state = 'done' AND kind = 'review'"
+
 func (db *DB) story(ctx context.Context, id string) (s cases.Story, err error) {
 	if s.Case, err = db.oneCase(ctx, id); err != nil {
 		return s, err
@@ -122,12 +125,13 @@ func (db *DB) story(ctx context.Context, id string) (s cases.Story, err error) {
 		return s, err
 	}
 	slices.Reverse(s.Events)
-	rows, err = db.read(ctx, "SELECT "+list(actionColumns)+" FROM actions WHERE case_id = ? ORDER BY id DESC LIMIT ?", id, maxStory)
+	rows, err = db.read(ctx, "SELECT "+list(actionColumns)+" FROM actions WHERE case_id = ? AND NOT ("+unseen+") ORDER BY id DESC LIMIT ?", id, maxStory)
 	if s.Actions, err = gather(rows, err, scanAction); err != nil {
 		return s, err
 	}
 	slices.Reverse(s.Actions)
-	rows, err = db.read(ctx, "SELECT "+list(attemptColumns)+" FROM attempts WHERE case_id = ? ORDER BY began DESC, n DESC LIMIT ?", id, maxStory)
+	rows, err = db.read(ctx, "SELECT "+list(attemptColumns)+` FROM attempts WHERE case_id = ? AND NOT (channel = 'internal' AND EXISTS (
+		SELECT 1 FROM actions WHERE actions.id = attempts.action_id AND `+unseen+`)) ORDER BY began DESC, n DESC LIMIT ?`, id, maxStory)
 	if s.Attempts, err = gather(rows, err, scanAttempt); err != nil {
 		return s, err
 	}

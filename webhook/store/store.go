@@ -148,7 +148,8 @@ type Store interface {
 type Retention struct {
 	Bodies     time.Time // raw bodies received before
 	Deliveries time.Time // deliveries and observations received before
-	Cases      time.Time // closed cases, with all of theirs, closed before; counts of alerts of a time before, and mutes that ended before
+	Cases      time.Time // closed cases, with all of theirs, closed before; counts of alerts of a time before, mutes that ended and splits given before
+	Reviews    time.Time // reviews carried out before, with their attempts, also of open cases: there is one a minute
 	Links      time.Time // links whose newest alert started before
 	Once       time.Time // names of requests that count once, of before
 }

@@ -22,6 +22,9 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 		{r.Deliveries, `SELECT id FROM deliveries WHERE received < ? LIMIT ?`, []string{
 			`DELETE FROM bodies WHERE delivery_id = ?`, `DELETE FROM observations WHERE delivery_id = ?`, `DELETE FROM deliveries WHERE id = ?`,
 		}},
+		{r.Reviews, `SELECT id FROM actions WHERE state = 'done' AND kind = 'review' AND updated_at < ? LIMIT ?`, []string{
+			`DELETE FROM attempts WHERE action_id = ?`, `DELETE FROM actions WHERE id = ? AND state = 'done'`,
+		}},
 		{r.Once, `SELECT name FROM once WHERE at < ? LIMIT ?`, []string{`DELETE FROM once WHERE name = ?`}},
 		{r.Cases, `SELECT id FROM cases WHERE state = 'closed' AND closed_at < ?
 			AND NOT EXISTS (SELECT 1 FROM actions WHERE case_id = cases.id AND state IN ('due', 'retry', 'unknown', 'running')) LIMIT ?`, []string{
@@ -44,6 +47,7 @@ func (db *DB) Trim(ctx context.Context, r Retention) (int64, error) {
 	}{
 		{r.Cases, `DELETE FROM tallies WHERE slot < ?`},
 		{r.Cases, `DELETE FROM mutes WHERE ends < ?`},
+		{r.Cases, `DELETE FROM splits WHERE at < ?`},
 		{r.Cases, `DELETE FROM overrides WHERE ends < ?`},
 		{r.Cases, `DELETE FROM events WHERE case_id = '' AND at < ?`},
 		{r.Links, `DELETE FROM links WHERE to_at < ?`},

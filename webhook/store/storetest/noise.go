@@ -64,6 +64,14 @@ func testSplitsAndMutes(t *testing.T, db *store.DB) {
 	if got := must[cases.MuteOrder](t)(db.Mute(ctx, "m1")); got.EndedBy != "bob" {
 		t.Errorf("Mute: %+v", got)
 	}
+	must[int64](t)(db.Trim(ctx, store.Retention{Cases: at(1)}))
+	if got := must[[]cases.Split](t)(db.Splits(ctx, []string{"prod/1"})); len(got) != 1 {
+		t.Errorf("a split that is young enough is gone: %+v", got)
+	}
+	must[int64](t)(db.Trim(ctx, store.Retention{Cases: at(2)}))
+	if got := must[[]cases.Split](t)(db.Splits(ctx, []string{"prod/1"})); len(got) != 0 {
+		t.Errorf("an old split is kept: %+v", got)
+	}
 	if _, err := db.Mute(ctx, "none"); !errors.Is(err, cases.ErrNotFound) {
 		t.Errorf("Mute of nothing: %v", err)
 	}

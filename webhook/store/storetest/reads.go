@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,6 +100,42 @@ func testTrim(t *testing.T, db *store.DB) {
 	}
 	if p := must[cases.Prior](t)(db.Prior(ctx, []alert.Identity{identity(1), identity(5)}, nil)); len(p.Alerts) != 1 {
 		t.Errorf("alerts %v", p.Alerts)
+	}
+}
+
+// A case that is looked at every minute keeps its messages in view, and its reviews go by age while it is open.
+func testReviews(t *testing.T, db *store.DB) {
+	review := func(id string, state cases.ActionState, updated int) cases.Action {
+		a := anAction(id, cases.InternalChannel, "c1")
+		a.Kind, a.State, a.UpdatedAt = cases.Review, state, at(updated)
+		return a
+	}
+	carryOut := func(channel string, now int) {
+		a := claim(t, db, "h", channel, at(now), 1)[0]
+		ok(t, db.Finish(ctx, cases.Result{Action: a, State: cases.Done, Outcome: cases.OutcomeSent, At: at(now)}))
+	}
+	ok(t, db.Commit(ctx, cases.Change{Cases: []cases.Case{aCase("c1")}, Actions: []cases.Action{anAction("a1", "log", "c1"), review("r0", cases.Due, 0)}}))
+	carryOut("log", 1)
+	carryOut(cases.InternalChannel, 2)
+	many := make([]cases.Action, 0, 1100)
+	for i := range 1100 {
+		many = append(many, review(fmt.Sprintf("r1%04d", i), cases.Done, 3))
+	}
+	ok(t, db.Commit(ctx, cases.Change{Actions: append(many, review("r2", cases.Done, 60), review("r3", cases.Due, 0))}))
+	look := func(when string) {
+		t.Helper()
+		s := must[cases.Story](t)(db.Story(ctx, "c1"))
+		if names(s.Actions) != "a1 r3 " || len(s.Attempts) != 1 || s.Attempts[0].ActionID != "a1" {
+			t.Errorf("%s: actions %s, attempts %+v: want the message and what waits", when, names(s.Actions), s.Attempts)
+		}
+	}
+	look("before")
+	if n := must[int64](t)(db.Trim(ctx, store.Retention{Reviews: at(50)})); n != 1102 { // 1101 reviews, and one attempt
+		t.Errorf("%d rows are deleted", n)
+	}
+	look("after")
+	if n := must[int64](t)(db.Trim(ctx, store.Retention{Reviews: at(61)})); n != 1 {
+		t.Errorf("%d rows are deleted of the young one", n)
 	}
 }
 

@@ -59,6 +59,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"heartbeats":             testHeartbeats,
 		"shift":                  testShift,
 		"trim of the service":    testTrimService,
+		"reviews":                testReviews,
 		"statistics":             testStatistics,
 		"messages":               testMessages,
 		"urgency":                testUrgency,
