@@ -108,6 +108,10 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 		f.Postpone(&c, m.Until(f.Now))
 		return done(c, f)
 	}
+	if p.Muted {
+		f.Resume(&c)
+		return done(c, f)
+	}
 	mutes = slices.DeleteFunc(slices.Clone(mutes), policy.Mute.Whole) // not of all that fires, so of nobody who is told
 	who, err := h.targets(ctx, c, ladder.Steps[p.Step], mutes, f)
 	if err != nil {

@@ -1,6 +1,9 @@
 package app
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // A person who is muted is passed over; a mute of the case's alerts that begins after people were told holds the
 // ladder until its end, and the wait of the step after it.
@@ -60,5 +63,25 @@ at 4m   expect nothing
 at 4m   fire HostDown severity=critical instance=h1:9100
 at 4m   expect chat regraded
 at 34m  expect pager escalated
+`)
+}
+
+// A mute that is ended before its time holds the ladder no longer than that, and the step's wait.
+func TestScriptMuteEndedEarly(t *testing.T) {
+	t.Parallel()
+	play(t, &script{lag: 70 * time.Second, config: `
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: [{name: page, steps: [{wait: 5m, targets: [channel:pager]}]}]}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0   fire Down severity=critical
+at 0   expect chat opened
+at 1m  post /api/v1/mutes {"name": "upgrade", "owner": "carol", "match": ["alertname=\"Down\""], "for": "8h"}
+at 20m expect nothing
+at 20m unmute
+at 24m50s expect nothing
+at 26m30s expect pager escalated step 1
+at 12h expect nothing
 `)
 }

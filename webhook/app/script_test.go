@@ -29,6 +29,7 @@ import (
 //	at 5m resolve NAME label=value …
 //	at 5m COMMAND NAME {json}          a command on the case of that alert, over the API
 //	at 5m post PATH {json}             any other request
+//	at 5m unmute                       every mute by command is ended
 //	at 5m jump 1h                      the wall clock jumps (the time that passes does not)
 //	at 5m crash                        the process vanishes, and another one starts
 //	at 5m expect CHANNEL WHAT          a message that came within the last seconds
@@ -238,6 +239,14 @@ func (s *script) line(line string, at time.Duration, verb string, args []string,
 		s.expect(line, at, args)
 	case "post":
 		s.request(http.MethodPost, args[0], strings.Join(args[1:], " "))
+	case "unmute":
+		var list struct{ Mutes []cases.MuteOrder }
+		if err := json.Unmarshal([]byte(s.request(http.MethodGet, "/api/v1/mutes", "")), &list); err != nil || len(list.Mutes) == 0 {
+			s.t.Fatalf("%s: %d mutes, %v", line, len(list.Mutes), err)
+		}
+		for _, m := range list.Mutes {
+			s.request(http.MethodPost, "/api/v1/mutes/"+m.ID+"/end", `{"by": "carol"}`)
+		}
 	case "jump":
 		d, err := time.ParseDuration(args[0])
 		if err != nil {

@@ -200,22 +200,36 @@ func (f *Follow) walk(c *Case, at policy.Rung) {
 	}
 }
 
-func (f *Follow) rung(c *Case) { f.rungAfter(c, f.Now) }
-
-// rungAfter plans the rung that is next, its wait counted from a moment.
-func (f *Follow) rungAfter(c *Case, from time.Time) {
+// rung plans the rung that is next.
+func (f *Follow) rung(c *Case) {
 	l := &c.Ladder
-	l.Next = from.Add(time.Duration(f.Rules.Ladder(c.Grade, c.Labels).Steps[l.Step].Wait))
-	key := fmt.Sprintf("%d/%d.%d", l.Run, l.Round, l.Step)
-	if from.After(f.Now) {
-		key += fmt.Sprintf("/%d", l.Next.UnixMicro())
-	}
-	f.later(*c, Escalate, key, l.Next, WhileUnacknowledged, RungPayload{l.Run, l.Rung})
+	l.Next = f.Now.Add(f.wait(*c))
+	f.later(*c, Escalate, fmt.Sprintf("%d/%d.%d", l.Run, l.Round, l.Step), l.Next, WhileUnacknowledged, RungPayload{Run: l.Run, Rung: l.Rung})
 }
 
-// Postpone plans the rung whose time has come once more, as if what was told
-// before it had been told at a later moment: a mute holds the case back till then.
-func (f *Follow) Postpone(c *Case, until time.Time) { f.rungAfter(c, until) }
+func (f *Follow) wait(c Case) time.Duration {
+	return time.Duration(f.Rules.Ladder(c.Grade, c.Labels).Steps[c.Ladder.Step].Wait)
+}
+
+// Postpone puts off the rung whose time has come until a mute ends, plus its
+// wait. The mute may be ended before its time: a look at it is planned before.
+func (f *Follow) Postpone(c *Case, until time.Time) {
+	l, look := &c.Ladder, until
+	if every := time.Duration(f.Rules.Noise.Review); every > 0 && f.Now.Add(every).Before(look) {
+		look = f.Now.Add(every)
+	}
+	l.Next = until.Add(f.wait(*c))
+	key := fmt.Sprintf("%d/%d.%d/muted/%d", l.Run, l.Round, l.Step, look.UnixMicro())
+	f.later(*c, Escalate, key, look, WhileUnacknowledged, RungPayload{Run: l.Run, Rung: l.Rung, Muted: true})
+}
+
+// Resume plans the rung that was put off, now that nothing is muted any more.
+func (f *Follow) Resume(c *Case) {
+	l := &c.Ladder
+	l.Next = f.Now.Add(f.wait(*c))
+	key := fmt.Sprintf("%d/%d.%d/%d", l.Run, l.Round, l.Step, l.Next.UnixMicro())
+	f.later(*c, Escalate, key, l.Next, WhileUnacknowledged, RungPayload{Run: l.Run, Rung: l.Rung})
+}
 
 // deadline sets the target and plans what comes next of warning and breach.
 func (f *Follow) deadline(c *Case, since time.Time) {

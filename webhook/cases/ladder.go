@@ -75,4 +75,5 @@ func (c Case) Audience() []string {
 type RungPayload struct {
 	Run int64 `json:"run"`
 	policy.Rung
+	Muted bool `json:"muted,omitempty"` // put off by a mute: its wait begins when that has ended
 }
