@@ -19,8 +19,8 @@ func (s *Files) real(path string) string {
 
 // target is real with every link followed, also where the root is ours.
 func (s *Files) target(path string) (string, error) {
-	if real := s.real(path); real != path {
-		return real, nil
+	if to := s.real(path); to != path {
+		return to, nil
 	}
 	return filepath.EvalSymlinks(path)
 }
