@@ -77,13 +77,13 @@ func TestClockOfTheDatabase(t *testing.T) {
 					}
 				}
 				w.wait(5*time.Minute - 20*time.Second)
-				if len(w.f.sent) != 0 {
-					t.Errorf("too early: %+v", w.f.sent)
+				if len(w.f.all()) != 0 {
+					t.Errorf("too early: %+v", w.f.all())
 				}
 				w.wait(40 * time.Second)
 				stop()
-				if len(w.f.sent) != 1 {
-					t.Errorf("sent %+v", w.f.sent)
+				if len(w.f.all()) != 1 {
+					t.Errorf("sent %+v", w.f.all())
 				}
 				if len(shared.shifts) != tt.shifts {
 					t.Errorf("moved by %v", shared.shifts)
@@ -127,11 +127,11 @@ func TestNothingBeginsAfterAnAcknowledgement(t *testing.T) {
 		if err := w.db.Commit(context.Background(), cases.Change{Cases: []cases.Case{c}}); err != nil { // without calling anything off
 			t.Fatal(err)
 		}
-		w.wait(time.Hour)
+		w.wait(10 * time.Minute)
 		stop()
 		s := w.story("c1")
-		if len(w.f.sent) != 2 || s.Actions[0].State != cases.Done || s.Actions[0].Outcome != cases.OutcomeCancelled {
-			t.Errorf("sent %+v, then %+v", w.f.sent, s.Actions[0])
+		if len(w.f.all()) != 2 || s.Actions[0].State != cases.Done || s.Actions[0].Outcome != cases.OutcomeCancelled {
+			t.Errorf("sent %+v, then %+v", w.f.all(), s.Actions[0])
 		}
 	})
 }

@@ -56,6 +56,13 @@ func (f *fake) Send(ctx context.Context, m cases.Message) (cases.Receipt, error)
 	return how(ctx, m)
 }
 
+// all is what was sent so far.
+func (f *fake) all() []sent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.sent)
+}
+
 func (f *fake) keys() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +173,7 @@ func TestRunsWhatIsDue(t *testing.T) {
 		}
 		w.wait(2 * time.Hour)
 		stop()
-		if got := w.f.sent[2]; got.key != "future" || got.at != 90*time.Minute {
+		if got := w.f.all()[2]; got.key != "future" || got.at != 90*time.Minute {
 			t.Errorf("sent %+v, want it at 90 min sharp", got)
 		}
 		s := w.story("c1")
@@ -187,11 +194,11 @@ func TestRetriesThenGivesUp(t *testing.T) {
 		stop := w.run()
 		w.wait(10 * time.Minute)
 		stop()
-		if len(w.f.sent) != 5 {
-			t.Fatalf("%d attempts, want 5", len(w.f.sent))
+		if len(w.f.all()) != 5 {
+			t.Fatalf("%d attempts, want 5", len(w.f.all()))
 		}
 		for i := range 4 {
-			if gap, most := w.f.sent[i+1].at-w.f.sent[i].at, min(10*time.Second, time.Second<<i)+10*time.Millisecond; gap < 0 || gap > most {
+			if gap, most := w.f.all()[i+1].at-w.f.all()[i].at, min(10*time.Second, time.Second<<i)+10*time.Millisecond; gap < 0 || gap > most {
 				t.Errorf("wait %d was %v, want at most %v", i+1, gap, most)
 			}
 		}
@@ -240,7 +247,7 @@ func TestRetryAfterAndRejection(t *testing.T) {
 		stop := w.run()
 		w.wait(time.Hour)
 		stop()
-		if got := w.f.sent; len(got) != 3 || got[2].at < 5*time.Minute || got[2].at > 5*time.Minute+2*time.Second {
+		if got := w.f.all(); len(got) != 3 || got[2].at < 5*time.Minute || got[2].at > 5*time.Minute+2*time.Second {
 			t.Errorf("sent %+v, want the second attempt after 5 min", got)
 		}
 		if s := w.story("c2"); s.Actions[0].State != cases.Dead || s.Actions[0].Outcome != cases.OutcomeRejected || s.Attempts[0].Receipt.Status != 400 {
@@ -272,7 +279,7 @@ func TestNoHeadOfLineBlocking(t *testing.T) {
 		w.wait(time.Minute)
 		stop()
 		var slack []string
-		for _, s := range w.f.sent {
+		for _, s := range w.f.all() {
 			if s.key[0] == 's' {
 				slack = append(slack, fmt.Sprint(s.key, s.attempt))
 			}
@@ -315,8 +322,8 @@ func TestBounds(t *testing.T) {
 		if d := cmp.Diff(map[string]int{"slack": 3, "log": 3, "all": 4}, most); d != "" {
 			t.Errorf("at once (-want +got):\n%s", d)
 		}
-		if len(w.f.sent) != 60 {
-			t.Errorf("%d sent", len(w.f.sent))
+		if len(w.f.all()) != 60 {
+			t.Errorf("%d sent", len(w.f.all()))
 		}
 	})
 }
@@ -359,8 +366,8 @@ func TestInterrupted(t *testing.T) {
 		stop := w.run()
 		w.wait(30 * time.Second)
 		stop()
-		if len(w.f.sent) != 1 || !w.f.sent[0].again || w.f.sent[0].attempt != 2 || w.f.sent[0].key != "a" || w.f.sent[0].at < 20*time.Second {
-			t.Errorf("sent %+v", w.f.sent)
+		if len(w.f.all()) != 1 || !w.f.all()[0].again || w.f.all()[0].attempt != 2 || w.f.all()[0].key != "a" || w.f.all()[0].at < 20*time.Second {
+			t.Errorf("sent %+v", w.f.all())
 		}
 		s := w.story("c1")
 		if len(s.Attempts) != 2 || s.Attempts[0].Result != "unknown" || s.Attempts[1].Result != "sent" || s.Events[0].Kind != cases.SendUnknown {
@@ -384,8 +391,8 @@ func TestUnknownOutcome(t *testing.T) {
 		stop := w.run()
 		w.wait(30 * time.Second)
 		stop()
-		if len(w.f.sent) != 2 || w.f.sent[0].again || !w.f.sent[1].again {
-			t.Errorf("sent %+v", w.f.sent)
+		if len(w.f.all()) != 2 || w.f.all()[0].again || !w.f.all()[1].again {
+			t.Errorf("sent %+v", w.f.all())
 		}
 	})
 }

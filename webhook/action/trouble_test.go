@@ -56,8 +56,8 @@ func TestDeadConnection(t *testing.T) {
 		stop := w.run()
 		w.wait(40 * time.Second)
 		stop()
-		if len(w.f.sent) != 1 || w.f.sent[0].at > 20*time.Second {
-			t.Errorf("sent %+v, want it within 20 s", w.f.sent)
+		if len(w.f.all()) != 1 || w.f.all()[0].at > 20*time.Second {
+			t.Errorf("sent %+v, want it within 20 s", w.f.all())
 		}
 	})
 }
@@ -117,8 +117,8 @@ func TestLeaseIsKept(t *testing.T) {
 		mu.Unlock()
 		w.wait(10 * time.Minute)
 		stop()
-		if len(w.f.sent) != 1 {
-			t.Errorf("sent %+v: the lease was lost", w.f.sent)
+		if len(w.f.all()) != 1 {
+			t.Errorf("sent %+v: the lease was lost", w.f.all())
 		}
 		if s := w.story("c1"); len(s.Attempts) != 1 || s.Actions[0].State != cases.Done {
 			t.Errorf("recorded %+v", s)
@@ -177,8 +177,8 @@ func TestStoreTrouble(t *testing.T) {
 		set(false)
 		w.wait(time.Minute)
 		stop()
-		if len(w.f.sent) != 1 {
-			t.Errorf("sent %+v", w.f.sent)
+		if len(w.f.all()) != 1 {
+			t.Errorf("sent %+v", w.f.all())
 		}
 		if s := w.story("c1"); s.Actions[0].State != cases.Done {
 			t.Errorf("not recorded: %+v", s.Actions[0])
