@@ -324,14 +324,14 @@ func goLint(ctx context.Context) error {
 
 // numbers are packages that compute in one goroutine: under the race detector their tests would take ten times as long and find nothing. Those of their tests that do
 // share something between goroutines are named in sharing.
-var numbers = []string{"wire", "robust", "season", "baseline", "detect", "evaluate"}
+var numbers = []string{"pkg/wire", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/detect", "pkg/evaluate", "webhook/replay"}
 
 const sharing = "Fits|Parallel|Workers|Replay"
 
 func numberTest(ctx context.Context) error {
 	args := []string{"test", "-tags", tags, "-timeout", "40m"}
 	for _, n := range numbers {
-		args = append(args, "./pkg/"+n)
+		args = append(args, "./"+n)
 	}
 	return show(ctx, nil, "go", args...)
 }
@@ -346,7 +346,7 @@ func raceTest(ctx context.Context) error {
 		return err
 	}
 	for _, p := range strings.Fields(packages) {
-		if !slices.ContainsFunc(numbers, func(n string) bool { return strings.HasSuffix(p, "/pkg/"+n) }) {
+		if !slices.ContainsFunc(numbers, func(n string) bool { return strings.HasSuffix(p, "/"+n) }) {
 			race = append(race, p)
 		}
 	}
