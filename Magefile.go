@@ -1,6 +1,6 @@
 //go:build mage
 
-// The build of Foreshock: go tool mage check, demo, build, fuzz, bench.
+// Command mage builds Foreshock and tests it: go tool mage check, demo, build, fuzz, bench.
 package main
 
 import (

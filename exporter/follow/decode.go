@@ -20,9 +20,6 @@ const (
 	Auto   Format = "auto"   // by the path: /var/log/pods and /var/log/containers are cri, /var/lib/docker/containers docker, all else plain
 )
 
-// Formats lists them.
-func Formats() []string { return []string{string(Auto), string(Plain), string(Docker), string(CRI)} }
-
 // unwrapped is one line without its wrapping.
 type unwrapped struct {
 	text    []byte

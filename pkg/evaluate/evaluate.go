@@ -9,11 +9,6 @@
 //	})
 //	fmt.Println(figures.Mean.VUSPR, figures.Files[0].Name, figures.Files[0].VUSPR)
 //
-//	set, err = evaluate.Load("../shared/data", "smd", 0)
-//	figures, err = evaluate.Multivariate(ctx, set, func(v evaluate.Vectors) ([]float64, error) {
-//		return distance(v.Train, v.Test), nil // one score per row of Test
-//	})
-//
 // Replay runs a detector and a policy again over the past, as they would have alarmed; Plan makes a table of detectors and sets.
 //
 // Point-adjusted F1 is not here: by it random scores win. The package reads files, and fetches nothing.
@@ -71,14 +66,6 @@ func Univariate(ctx context.Context, set Set, score func(Labelled) ([]float64, e
 	return each(ctx, runtime.GOMAXPROCS(0), len(set.Series), func(i int) (File, error) {
 		s := set.Series[i]
 		return measured(s.Name, s.Label, s.Buffer, func() ([]float64, error) { return score(s) })
-	})
-}
-
-// Multivariate does the same for a set of vectors.
-func Multivariate(ctx context.Context, set Set, score func(Vectors) ([]float64, error)) (Figures, error) {
-	return each(ctx, runtime.GOMAXPROCS(0), len(set.Vectors), func(i int) (File, error) {
-		v := set.Vectors[i]
-		return measured(v.Name, v.Label, v.Buffer, func() ([]float64, error) { return score(v) })
 	})
 }
 

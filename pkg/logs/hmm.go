@@ -218,16 +218,6 @@ func (m *hidden) path(events []ID) []int {
 	return states
 }
 
-// Phases returns the most probable hidden states of a session under a model of this detector, one per event and one for the end (Viterbi's path); nil for other models.
-func Phases(m SequenceModel, events []ID) []int {
-	if c, ok := m.(*calibrated); ok {
-		if h, ok := c.raw.(*hidden); ok {
-			return h.path(events)
-		}
-	}
-	return nil
-}
-
 func (m *hidden) write(w wire.Writer) wire.Writer {
 	return m.v.write(w).Ints(int64(m.s)).Slice(m.start).Slice(m.step).Slice(m.emit)
 }
