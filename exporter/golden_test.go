@@ -17,6 +17,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -159,9 +160,14 @@ func dockerDaemon(t *testing.T, h *collector.Host) string {
 	return socket
 }
 
+// oneNVML is held while a test has NVML open: the binding keeps what it found in the library in variables of the process.
+var oneNVML sync.Mutex
+
 // fixtureScrape is what the exporter serves on the fixture host with its two GPUs, with the parts that differ from run to run made the same.
 func fixtureScrape(t *testing.T, more ...string) string {
 	t.Helper()
+	oneNVML.Lock()
+	defer oneNVML.Unlock()
 	host, aMinuteLater := fixtureHost(t)
 	args := []string{
 		"--collector.nvml.library=" + gpuLibrary(t), "--collector.cpu.info", "--collector.cpu.info-flags-include=^(aes|avx.*)$",
@@ -186,17 +192,17 @@ func fixtureScrape(t *testing.T, more ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { set.Close() })
+	defer set.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		set.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	defer func() {
 		stop()
 		<-ended
-	})
+	}()
 	h, err := newHandler(o, set, log)
 	if err != nil {
 		t.Fatal(err)

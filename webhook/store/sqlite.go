@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	_ "modernc.org/sqlite" // the driver
 )
@@ -86,10 +87,12 @@ type sqliteWriter struct {
 }
 
 type job struct {
-	ctx  context.Context
-	f    func(context.Context, tx) error
-	done chan error
-	err  error
+	ctx   context.Context
+	f     func(context.Context, tx) error
+	begun atomic.Bool   // f runs or has run; or its caller gave it up before
+	ran   chan struct{} // closed when f has ended
+	done  chan error
+	err   error
 }
 
 // maxBatch bounds how many jobs share a commit, and with it how long the first
@@ -138,8 +141,10 @@ func (w *sqliteWriter) stopRun() {
 // errClosed answers writes after Close.
 var errClosed = errors.New("the store is closed")
 
+// write returns when f does not run and will not run any more, so that what f
+// has set may be read.
 func (w *sqliteWriter) write(ctx context.Context, f func(context.Context, tx) error) error {
-	j := &job{ctx: ctx, f: f, done: make(chan error, 1)}
+	j := &job{ctx: ctx, f: f, ran: make(chan struct{}), done: make(chan error, 1)}
 	select {
 	case w.jobs <- j:
 	case <-w.stop:
@@ -150,7 +155,10 @@ func (w *sqliteWriter) write(ctx context.Context, f func(context.Context, tx) er
 	select {
 	case err := <-j.done:
 		return err
-	case <-ctx.Done(): // it may still be committed: the caller will try again
+	case <-ctx.Done(): // what has begun may still be committed: the caller will try again
+		if j.begun.Swap(true) {
+			<-j.ran
+		}
 		return ctx.Err()
 	case <-w.ended: // nobody looks at the queue any more
 	}
@@ -211,6 +219,11 @@ func (w *sqliteWriter) batch(first *job) {
 
 // run1 runs a job within a savepoint.
 func (w *sqliteWriter) run1(ctx context.Context, j *job) {
+	if j.begun.Swap(true) {
+		j.err = j.ctx.Err()
+		return
+	}
+	defer close(j.ran)
 	if j.err = j.ctx.Err(); j.err != nil {
 		return
 	}

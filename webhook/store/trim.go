@@ -94,8 +94,5 @@ func (db *DB) trimSome(ctx context.Context, before time.Time, find string, remov
 		}
 		return nil
 	})
-	if err != nil {
-		return false, 0, err // a write that was given up may still be at work on them
-	}
-	return found, n, nil
+	return found, n, err
 }
