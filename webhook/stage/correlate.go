@@ -38,7 +38,7 @@ func (c Correlate) Exec(ctx context.Context, ev Event) (Event, error) {
 	for _, i := range fresh {
 		v := &ev.Verdicts[i]
 		places[i] = c.place(v, rules)
-		v.Links = append(slices.Clone(v.Links), places[i].links(v)...)
+		v.Links = slices.Concat(v.Links, places[i].links(v))
 		places[i].ask(v.Identity.Cluster, queries)
 	}
 	p, err := recall(ctx, c.Store, &ev, queries)
@@ -94,7 +94,7 @@ func hostOf(l alert.Labels, names []string) string {
 }
 
 func (p place) links(v *Verdict) []cases.Link {
-	var out []cases.Link
+	out := make([]cases.Link, 0, 3)
 	add := func(kind, value string) {
 		if value != "" {
 			l := linkOf(kind, v.Identity.Cluster+"|"+value, v)

@@ -57,6 +57,11 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 		d.ev.Change.Delivery = &d.ev.Delivery
 	}
 	d.ev.CaseChanges = map[string]int{}
+	links := 0
+	for i := range ev.Verdicts {
+		links += len(ev.Verdicts[i].Links)
+	}
+	d.links = make([]cases.Link, 0, links)
 	return d
 }
 
@@ -190,14 +195,18 @@ func (d *draft) finish() error {
 			return err
 		}
 	}
-	for _, id := range identities(d.ev.Verdicts) {
-		ch.Alerts = append(ch.Alerts, d.alerts[id])
+	ids := identities(d.ev.Verdicts)
+	ch.Alerts = make([]cases.Alert, len(ids))
+	for i, id := range ids {
+		ch.Alerts[i] = d.alerts[id]
 	}
-	ch.Links = append(ch.Links, d.links...)
+	ch.Links = d.links
 	for _, id := range slices.Sorted(maps.Keys(d.fresh)) {
 		ch.Cases = append(ch.Cases, d.cases[id])
 	}
-	for i, v := range d.ev.Verdicts {
+	ch.Observations = make([]cases.Observation, 0, len(d.ev.Verdicts))
+	for i := range d.ev.Verdicts {
+		v := &d.ev.Verdicts[i]
 		decision, reason := v.Final()
 		ch.Observations = append(ch.Observations, cases.Observation{
 			DeliveryID: d.ev.Delivery.ID, N: i, Identity: v.Identity, Status: v.Alert.Status,

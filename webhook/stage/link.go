@@ -61,22 +61,22 @@ func recall(ctx context.Context, store Recall, ev *Event, queries []cases.LinkQu
 	if len(ids) == 0 {
 		return p, nil
 	}
-	found, err := store.CasesByID(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	for id, c := range found {
-		if known, ok := ev.Prior.Cases[id]; ok {
-			found[id] = known // what the decision is based on already
+	var unread []string
+	for _, id := range ids {
+		if c, ok := ev.Prior.Cases[id]; ok {
+			p.cases[id] = c // what the decision is based on already
 		} else {
-			ev.Prior.Cases = maps.Clone(ev.Prior.Cases)
-			if ev.Prior.Cases == nil {
-				ev.Prior.Cases = map[string]cases.Case{}
-			}
-			ev.Prior.Cases[id] = c
+			unread = append(unread, id)
 		}
 	}
-	p.cases = found
+	if len(unread) > 0 {
+		found, err := store.CasesByID(ctx, unread)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(p.cases, found)
+		ev.Prior.Cases = overlay(ev.Prior.Cases, found)
+	}
 	return p, p.splits(ctx, store, ev)
 }
 

@@ -33,7 +33,7 @@ func (s Similar) Exec(ctx context.Context, ev Event) (Event, error) {
 	for _, i := range fresh {
 		v := &ev.Verdicts[i]
 		texts[i] = sayings(v, rules)
-		v.Links = append(slices.Clone(v.Links), texts[i].links...)
+		v.Links = slices.Concat(v.Links, texts[i].links)
 		q.Keys = append(q.Keys, texts[i].keys...)
 	}
 	p, err := recall(ctx, s.Store, &ev, []cases.LinkQuery{q})
@@ -64,10 +64,10 @@ func sayings(v *Verdict, rules policy.Noise) said {
 	s.hash = simhash(s.words)
 	s.keys = blocks(v.Identity.Cluster, s.hash)
 	s.text = described(s.hash, s.words)
-	for _, k := range s.keys {
-		l := linkOf(kindSimilar, k, v)
-		l.Detail = s.text
-		s.links = append(s.links, l)
+	s.links = make([]cases.Link, len(s.keys))
+	for i, k := range s.keys {
+		s.links[i] = linkOf(kindSimilar, k, v)
+		s.links[i].Detail = s.text
 	}
 	return s
 }

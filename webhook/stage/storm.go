@@ -56,11 +56,14 @@ func (s Storm) Exec(ctx context.Context, ev Event) (Event, error) {
 	}
 	var keys []string
 	for _, v := range verdicts {
-		for _, src := range sources(v.Identity.Cluster, v.Alert.Labels, rules) {
+		all := sources(v.Identity.Cluster, v.Alert.Labels, rules)
+		more := make([]cases.Link, len(all))
+		for i, src := range all {
 			at := slot{src.key(), slotOf(v.Alert.StartsAt, rules)}
-			v.Links = append(slices.Clone(v.Links), linkOf(kindSource, at.String(), v))
+			more[i] = linkOf(kindSource, at.String(), v)
 			sky[at]++
 		}
+		v.Links = slices.Concat(v.Links, more)
 		if src, n, ok := sky.storm(v.Identity.Cluster, v.Alert, rules); ok && v.Join == nil {
 			v.merge(src.join(n, rules))
 			keys = append(keys, src.key())

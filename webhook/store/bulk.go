@@ -33,10 +33,18 @@ func upsert(name, key, columns string) table {
 // what either database takes.
 const maxRows = 64
 
+// maxArgs bounds the arguments of one statement of SQLite: its driver looks for
+// each among all of them.
+const maxArgs = 128
+
 // insert writes the rows and returns how many were written. The statements have
 // 64, 32, 16, … 1 rows, so that there are few different ones to prepare.
 func (tb table) insert(ctx context.Context, t tx, rows [][]any) (written int64, err error) {
-	for n := maxRows; len(rows) > 0; {
+	n := maxRows
+	for t.dialectName() == "sqlite" && n > 1 && n*len(tb.columns) > maxArgs {
+		n /= 2
+	}
+	for len(rows) > 0 {
 		for n > len(rows) {
 			n /= 2
 		}

@@ -222,8 +222,8 @@ func (db *DB) priorAlerts(ctx context.Context, ids []alert.Identity, p *cases.Pr
 		byCluster[id.Cluster] = append(byCluster[id.Cluster], text(id.Fingerprint))
 	}
 	for cluster, fingerprints := range byCluster {
-		for chunk := range padded(fingerprints) {
-			rows, err := db.read(ctx, "SELECT "+list(alertKey+" "+alertColumns)+" FROM alerts WHERE cluster = ? AND fingerprint IN ("+
+		for chunk := range db.padded(fingerprints) {
+			rows, err := db.ask(ctx, "SELECT "+list(alertKey+" "+alertColumns)+" FROM alerts WHERE cluster = ? AND fingerprint IN ("+
 				marks(len(chunk))+")", append([]any{text(cluster)}, chunk...)...)
 			if err := each(rows, err, func(scan func(...any) error) error {
 				a, err := scanAlert(scan)
@@ -242,8 +242,8 @@ func (db *DB) priorCases(ctx context.Context, where string, values []string, p *
 	for i, v := range values {
 		args[i] = text(v)
 	}
-	for chunk := range padded(args) {
-		rows, err := db.read(ctx, "SELECT "+list(caseKey+" "+caseColumns)+" FROM cases WHERE "+where+" ("+marks(len(chunk))+")", chunk...)
+	for chunk := range db.padded(args) {
+		rows, err := db.ask(ctx, "SELECT "+list(caseKey+" "+caseColumns)+" FROM cases WHERE "+where+" ("+marks(len(chunk))+")", chunk...)
 		if err := each(rows, err, func(scan func(...any) error) error {
 			c, err := scanCase(scan)
 			p.Cases[c.ID] = c
@@ -255,13 +255,18 @@ func (db *DB) priorCases(ctx context.Context, where string, values []string, p *
 	return nil
 }
 
-// padded cuts values into chunks of 1, 4, 16, 64 or 256, the last one filled up
-// by repeating its last value, so that there are few different statements.
-func padded(values []any) func(func([]any) bool) {
+// padded cuts values into chunks of 1, 4, 16, 64, and of 256 where the database is
+// a network away, the last one filled up by repeating its last value, so that
+// there are few different statements.
+func (db *DB) padded(values []any) func(func([]any) bool) {
+	most := 256
+	if db.dialect.name == "sqlite" {
+		most = 64 // see maxArgs
+	}
 	return func(yield func([]any) bool) {
 		for len(values) > 0 {
 			n := 1
-			for n < len(values) && n < 256 {
+			for n < len(values) && n < most {
 				n *= 4
 			}
 			chunk := slices.Clone(values[:min(n, len(values))])

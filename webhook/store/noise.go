@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
@@ -30,26 +31,18 @@ func linkTable(least, greatest string) table {
 // linkRows joins the links of one change, and sorts them so that everybody locks
 // rows in one order.
 func linkRows(links []cases.Link) [][]any {
-	type key struct{ kind, key, caseID string }
-	joined := make(map[key]cases.Link, len(links))
-	for _, l := range links {
-		k := key{l.Kind, l.Key, l.CaseID}
-		if had, ok := joined[k]; ok {
-			l = join(had, l)
+	byKey := func(a, b cases.Link) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key), strings.Compare(a.CaseID, b.CaseID))
+	}
+	links = slices.Clone(links)
+	slices.SortStableFunc(links, byKey)
+	rows := make([][]any, 0, len(links))
+	for i := 0; i < len(links); {
+		l := links[i]
+		for i++; i < len(links) && byKey(l, links[i]) == 0; i++ {
+			l = join(l, links[i])
 		}
-		joined[k] = l
-	}
-	keys := make([]key, 0, len(joined))
-	for k := range joined {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b key) int {
-		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.key, b.key), cmp.Compare(a.caseID, b.caseID))
-	})
-	rows := make([][]any, len(keys))
-	for i, k := range keys {
-		l := joined[k]
-		rows[i] = []any{text(l.Kind), text(l.Key), l.CaseID, micros(l.From), micros(l.To), l.N, text(l.Detail), text(l.Lead)}
+		rows = append(rows, []any{text(l.Kind), text(l.Key), l.CaseID, micros(l.From), micros(l.To), l.N, text(l.Detail), text(l.Lead)})
 	}
 	return rows
 }
@@ -73,8 +66,8 @@ func (db *DB) Links(ctx context.Context, q cases.LinkQuery) ([]cases.Link, error
 		args[i] = text(k)
 	}
 	seen := map[string]bool{} // chunks repeat their last key
-	for chunk := range padded(args) {
-		rows, err := db.read(ctx, "SELECT "+list(linkColumns)+" FROM links WHERE kind = ? AND to_at >= ? AND key IN ("+marks(len(chunk))+")",
+	for chunk := range db.padded(args) {
+		rows, err := db.ask(ctx, "SELECT "+list(linkColumns)+" FROM links WHERE kind = ? AND to_at >= ? AND key IN ("+marks(len(chunk))+")",
 			append([]any{text(q.Kind), micros(q.Since)}, chunk...)...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var l cases.Link
@@ -125,8 +118,8 @@ func (db *DB) Splits(ctx context.Context, alerts []string) ([]cases.Split, error
 	for i, a := range alerts {
 		args[i] = text(a)
 	}
-	for chunk := range padded(args) {
-		rows, err := db.read(ctx, "SELECT alert, key, by, at FROM splits WHERE alert IN ("+marks(len(chunk))+")", chunk...)
+	for chunk := range db.padded(args) {
+		rows, err := db.ask(ctx, "SELECT alert, key, by, at FROM splits WHERE alert IN ("+marks(len(chunk))+")", chunk...)
 		err = each(rows, err, func(scan func(...any) error) error {
 			var s cases.Split
 			var at int64
@@ -149,7 +142,7 @@ func muteRow(m cases.MuteOrder) ([]any, error) {
 
 // Mutes reads the mutes by command that end after a time. See Store.
 func (db *DB) Mutes(ctx context.Context, after time.Time) ([]cases.MuteOrder, error) {
-	rows, err := db.read(ctx, "SELECT body FROM mutes WHERE ends > ? ORDER BY ends, id LIMIT 1000", micros(after))
+	rows, err := db.ask(ctx, "SELECT body FROM mutes WHERE ends > ? ORDER BY ends, id LIMIT 1000", micros(after))
 	out, err := gather(rows, err, func(scan func(...any) error) (m cases.MuteOrder, err error) {
 		var body []byte
 		if err := scan(&body); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type DB struct {
 	writer  writer
 	now     func() time.Time
 	closers []func() error // in the order in which they are to be called
+	asked   *sync.Map      // of SQLite: *sql.Stmt by query, see ask
 }
 
 var _ Store = (*DB)(nil)
@@ -84,6 +86,25 @@ func (db *DB) Ready(ctx context.Context) error {
 // read runs a query outside of any write.
 func (db *DB) read(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return db.reads.QueryContext(ctx, db.dialect.rebind(query), args...)
+}
+
+// ask is read for a query that every delivery asks: SQLite prepares it once. (The
+// driver of PostgreSQL sees to that itself.) There must be few different ones.
+func (db *DB) ask(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if db.asked == nil {
+		return db.read(ctx, query, args...)
+	}
+	known, ok := db.asked.Load(query)
+	if !ok {
+		s, err := db.reads.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		if known, ok = db.asked.LoadOrStore(query, s); ok {
+			_ = s.Close() // another one was first
+		}
+	}
+	return known.(*sql.Stmt).QueryContext(ctx, args...) // closed with the database
 }
 
 // each calls f for every row and closes rows.

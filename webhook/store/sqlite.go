@@ -21,7 +21,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if path == "" {
 		return nil, errors.New("store URL: has no path: want sqlite:///absolute/path.db")
 	}
-	db := &DB{dialect: dialect{name: "sqlite"}}
+	db := &DB{dialect: dialect{name: "sqlite"}, asked: &sync.Map{}}
 	fail := func(err error) (*DB, error) { return nil, errors.Join(err, db.Close()) }
 	if o.ReadOnly {
 		if _, err := os.Stat(path); err != nil {

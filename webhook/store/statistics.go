@@ -103,7 +103,7 @@ func (db *DB) Messages(ctx context.Context, caseIDs []string) (map[string][]case
 		args[i] = text(id)
 	}
 	out := map[string][]cases.Action{}
-	for chunk := range padded(args) {
+	for chunk := range db.padded(args) {
 		rows, err := db.read(ctx, `SELECT id, case_id, kind, channel, state, outcome, updated_at, attempts FROM actions
 			WHERE case_id IN (`+marks(len(chunk))+`) AND kind = ? ORDER BY planned, id`, append(chunk, text(cases.Notify))...)
 		err = each(rows, err, func(scan func(...any) error) error {
