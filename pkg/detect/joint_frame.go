@@ -100,7 +100,8 @@ func (f *frame) dimension(k int, x []float64) bool {
 	}
 	f.center[k] = mean
 	f.scale[k] = math.Sqrt(sum/float64(n)) * math.Max(math.Abs(x[0]-mean), math.Abs(x[n-1]-mean))
-	if x[n-1]-x[0] > rounding*math.Max(math.Abs(x[0]), math.Abs(x[n-1])) {
+	// A distance may be too small for a number, where the smallest ones are all there is.
+	if x[n-1]-x[0] > rounding*math.Max(math.Abs(x[0]), math.Abs(x[n-1])) && f.scale[k] > 0 {
 		return false
 	}
 	// Nothing is known of the usual distance: a change counts by its size relative to the value.

@@ -76,11 +76,16 @@ func (j JudgeJoint) Validate() error {
 // It fails only when ctx ends, when the policy cannot be, when a training window has too many dimensions (ErrDimensions), or when a fit fails for another reason than too little
 // data.
 func (j JudgeJoint) Vector(ctx context.Context, v series.Vector, clean series.Series, from, to int64) (JointVerdicts, error) {
+	return j.Against(ctx, v, clean, v, from, to)
+}
+
+// Against judges the points of v by fits that learn from another past of the same dimensions, as Judge.Against does for single series.
+func (j JudgeJoint) Against(ctx context.Context, past series.Vector, clean series.Series, v series.Vector, from, to int64) (JointVerdicts, error) {
 	if err := j.Validate(); err != nil {
 		return JointVerdicts{}, fmt.Errorf("judge %s: %w", v.Labels, err)
 	}
 	step := j.Walk.Step.Milliseconds()
-	if v.Grid.Step != step {
+	if v.Grid.Step != step || past.Grid.Step != step {
 		return JointVerdicts{}, fmt.Errorf("judge %s: points %d ms apart, want the step of the walk, %d ms", v.Labels, v.Grid.Step, step)
 	}
 	loc, err := j.Walk.Location()
@@ -90,8 +95,8 @@ func (j JudgeJoint) Vector(ctx context.Context, v series.Vector, clean series.Se
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
 	presence := v.Presence()
-	g := jointWalk{JudgeJoint: j, v: v, clean: clean, loc: loc}
-	g.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: presence, s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
+	g := jointWalk{JudgeJoint: j, past: past, v: v, clean: clean, loc: loc}
+	g.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: past.Presence(), s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
 	g.walker.stretch = g.stretch
 	g.found = newJointVerdicts(v.Cover(grid))
 	if err := g.walker.score(); err != nil {
@@ -118,7 +123,8 @@ func newJointVerdicts(v series.Vector) JointVerdicts {
 type jointWalk struct {
 	JudgeJoint
 	walker walker
-	v      series.Vector
+	past   series.Vector // what fits learn from
+	v      series.Vector // what is judged
 	clean  series.Series
 	loc    *time.Location
 	found  JointVerdicts
@@ -126,7 +132,7 @@ type jointWalk struct {
 
 // stretch fits at anchor a and scores points [i, j) of the window.
 func (g *jointWalk) stretch(a int64, i, j int) error {
-	train := g.v.Between(a-g.Walk.Train.Milliseconds(), a)
+	train := g.past.Between(a-g.Walk.Train.Milliseconds(), a)
 	who := there(train.Set())
 	if len(who) > maxDimensions {
 		return fmt.Errorf("%w: %d, want at most %d: aggregate them, or group them by a label", ErrDimensions, len(who), maxDimensions)

@@ -11,7 +11,7 @@ import (
 // unwatched reports a policy that watches the absence of series, where several are judged at once.
 func (p Policy) unwatched(what string) error {
 	if p.Absent > 0 {
-		return fmt.Errorf("parameter \"absent\": got %s, want 0: the absence of a series in %s is not watched; judge the series one by one (kind detect) for that", p.Absent, what)
+		return fmt.Errorf("parameter \"absent\": got %s, want 0: the absence of a series in %s is not watched; judge the series one by one for that", p.Absent, what)
 	}
 	return nil
 }

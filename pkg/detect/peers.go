@@ -96,11 +96,16 @@ func (j JudgePeers) Validate() error { return j.Policy.unwatched("a fleet") }
 // compared with the members that have one then. So the set is to hold all members that ever were in its range, not only those that are of interest: a verdict is then the same
 // whatever the range.
 func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdicts, error) {
+	return j.Against(ctx, f, f, from, to)
+}
+
+// Against judges the samples of f by fits that learn from another past of the same members, as Judge.Against does for single series.
+func (j JudgePeers) Against(ctx context.Context, past, f Fleet, from, to int64) ([]Verdicts, error) {
 	if err := j.Validate(); err != nil {
 		return nil, fmt.Errorf("judge %s: %w", f.Labels, err)
 	}
 	step := j.Walk.Step.Milliseconds()
-	if f.Grid.Step != step {
+	if f.Grid.Step != step || past.Grid.Step != step {
 		return nil, fmt.Errorf("judge %s: samples %d ms apart, want the step of the walk, %d ms", f.Labels, f.Grid.Step, step)
 	}
 	loc, err := j.Walk.Location()
@@ -110,8 +115,8 @@ func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdi
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
 	presence := f.Presence(f.Labels)
-	w := fleetWalk{JudgePeers: j, f: f, loc: loc}
-	w.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: presence, s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
+	w := fleetWalk{JudgePeers: j, past: past, f: f, loc: loc}
+	w.walker = walker{Judge: Judge{Walk: j.Walk, Policy: j.Policy, HistoryStart: j.HistoryStart}, ctx: ctx, past: past.Presence(past.Labels), s: presence, window: cover(presence, grid), r: NewResult(grid.N)}
 	w.walker.stretch = w.stretch
 	for range f.Members {
 		w.found = append(w.found, NewResult(grid.N))
@@ -146,19 +151,20 @@ func (j JudgePeers) Fleet(ctx context.Context, f Fleet, from, to int64) ([]Verdi
 type fleetWalk struct {
 	JudgePeers
 	walker walker
-	f      Fleet
+	past   Fleet // what fits learn from
+	f      Fleet // what is judged
 	loc    *time.Location
 	found  []Result
 }
 
 // stretch fits at anchor a and scores samples [i, j) of the window.
 func (g *fleetWalk) stretch(a int64, i, j int) error {
-	train := PeersTrain{Labels: g.f.Labels, Set: g.f.Between(a-g.Walk.Train.Milliseconds(), a), Zone: g.loc, N: g.Policy.N, M: g.Policy.M}
+	train := PeersTrain{Labels: g.f.Labels, Set: g.past.Between(a-g.Walk.Train.Milliseconds(), a), Zone: g.loc, N: g.Policy.N, M: g.Policy.M}
 	w := fitWindow{kind: "peers", name: g.Name, options: g.Detector, labels: g.f.Labels, grid: train.Set.Grid, zone: g.loc, n: g.Policy.N, m: g.Policy.M}
 	var learnt []series.Series
 	for m, s := range train.Set.Members {
-		if g.f.Clean != nil {
-			s = s.Where(g.f.Clean[m])
+		if g.past.Clean != nil {
+			s = s.Where(g.past.Clean[m])
 		}
 		if s.FirstPresent() < 0 { // it was there at another time of the set's range: that is not to matter
 			continue

@@ -29,6 +29,9 @@ func (p *peering) Context(int64) int { return p.Persistence - 1 }
 // Validate accepts all that the tags do.
 func (*peering) Validate() error { return nil }
 
+// mostApart limits distances, in usual ones: the difference of two values may not fit into a number.
+const mostApart = 1e9
+
 // siblings tells how far the members of a fleet are from each other at one time, in units of the usual distance.
 type siblings interface {
 	// typical returns how far members are from each other, 0 or more, in the unit of the values.
@@ -232,6 +235,9 @@ func (m *peersModel) distances(set series.Set, smooth, expected [][]float64) [][
 		m.how.compare(values, m.usual, at[:len(values)], far[:len(values)])
 		for j, k := range who {
 			out[k][i] = far[j]
+			if m.usual > 0 {
+				out[k][i] = min(far[j], mostApart)
+			}
 			if mean := values[j] - at[j]; mean != 0 {
 				out[k][i] *= min(max((set.Members[k].Values[i]-own[k]-at[j])/mean, 0), 1)
 			}
