@@ -16,8 +16,8 @@ import (
 // budgetParam is the parameter that every detector with a calibrated threshold has.
 const budgetParam = "budget"
 
-// BudgetOf returns the noise budget of a detector in episodes a week and series; false when it has none.
-func BudgetOf(d detect.Detector) (float64, bool) {
+// BudgetOf returns the noise budget of a detector of any kind in episodes a week and series; false when it has none.
+func BudgetOf(d any) (float64, bool) {
 	for _, p := range registry.ParamsOf(d) {
 		if x, ok := p.Default.(float64); ok && p.Name == budgetParam {
 			return x, true

@@ -15,12 +15,34 @@ import (
 // changed: fits learn from the series as it is, so that every anomaly is the first of its kind. Safe for concurrent use.
 type SelfTest struct {
 	Judge detect.Judge
+	// Subject is set where what is tested is no series on its own; of Judge the walk and the policy count then.
+	Subject *Subject
 	// Quick tests what the verdict needs and no more: two sizes of spikes, drops and shifts.
 	Quick bool
 	// Workers test so many series at once; 0: as many as there are processors.
 	Workers int
 	// Progress is told how many series are done; nil: nobody.
 	Progress func(done, of int)
+}
+
+// Subject is a member of a fleet, or a dimension of a vector: what is put into its series is judged with the others, which stay as they are.
+type Subject struct {
+	// Detector is the detector with its options.
+	Detector any
+	// Catches are the kinds that it is held to.
+	Catches detect.Kinds
+	// Judged judges a changed copy of the series, by fits on everything as it is.
+	Judged func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error)
+}
+
+// subject returns what is tested.
+func (t SelfTest) subject(c Case) Subject {
+	if t.Subject != nil {
+		return *t.Subject
+	}
+	return Subject{t.Judge.Detector, t.Judge.Detector.Catches(), func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error) {
+		return t.Judge.Against(ctx, c.Series, c.Clean, changed, from, to)
+	}}
 }
 
 // TestOutcome is the verdict of a self-test.
@@ -155,10 +177,12 @@ func (t SelfTest) Case(ctx context.Context, c Case) (SelfTested, error) {
 	if t.Judge.Fits == nil { // every size is judged by the same fits
 		t.Judge.Fits = detect.NewFits(64 << 20)
 	}
-	clean, err := Replay{Judge: t.Judge}.Case(ctx, c)
+	subject := t.subject(c)
+	asItIs, err := subject.Judged(ctx, c.Series, c.From, c.To)
 	if err != nil {
 		return out, err
 	}
+	clean := Replay{Judge: t.Judge}.told(asItIs, c.Incidents)
 	out.Exposure, out.Episodes = clean.Exposure, clean.False()
 	if clean.Judged == 0 {
 		out.Outcome, out.Reasons = NotTested, []Reason{{Key: "unjudged", Args: []any{"state", mostOf(clean.Verdicts).String()}}}
@@ -181,14 +205,14 @@ func (t SelfTest) Case(ctx context.Context, c Case) (SelfTested, error) {
 			out.Restless += 1 / float64(clean.Judged)
 		}
 	}
-	b := newBench(t, c, clean, d, usual)
+	b := newBench(t, subject, c, clean, d, usual)
 	for _, k := range b.kinds() {
 		if err := k.climb(ctx); err != nil {
 			return out, err
 		}
 		out.Kinds = append(out.Kinds, k.KindResult)
 	}
-	budget, _ := BudgetOf(t.Judge.Detector)
+	budget, _ := BudgetOf(subject.Detector)
 	out.Outcome, out.Reasons = verdict(out, budget)
 	return out, nil
 }

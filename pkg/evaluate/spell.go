@@ -67,17 +67,17 @@ func literal(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// RuleText writes a judge as a rule of a scorer file. A rule has no filter of what fits learn from: where clean is one, a comment says that it is left out.
+// RuleText writes a judge as a rule of a scorer file; clean is its filter of what fits learn from, "" for none.
 func RuleText(name, expr, clean string, j detect.Judge) (string, error) {
 	entries, err := spelled(j)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder // values are JSON, which YAML contains
-	if clean = strings.Join(strings.Fields(clean), " "); clean != "" {
-		fmt.Fprintf(&b, "# Judged with clean: %s. Rules of the scorer have no clean filter: this one learns from all samples and may find other episodes.\n", clean)
-	}
 	fmt.Fprintf(&b, "rules:\n  - name: %s\n    expr: %s\n", literal(name), literal(expr))
+	if strings.TrimSpace(clean) != "" {
+		fmt.Fprintf(&b, "    clean: %s\n", literal(clean))
+	}
 	for _, e := range entries {
 		fmt.Fprintf(&b, "    %s: %s\n", e.Name, e.Value)
 	}

@@ -43,7 +43,7 @@ func TestTexts(t *testing.T) {
 		t.Errorf("got %s, %v", query, err)
 	}
 	rule, err = RuleText("a", "x", "errors <\n 0.2", judgeOf(t, "mad"))
-	if err != nil || !strings.HasPrefix(rule, "# Judged with clean: errors < 0.2. Rules of the scorer have no clean filter") || strings.Index(rule, "\nrules:\n") != strings.Index(rule, "\n") {
+	if err != nil || !strings.Contains(rule, "    expr: \"x\"\n    clean: \"errors <\\n 0.2\"\n") {
 		t.Errorf("got %s, %v", rule, err)
 	}
 	if _, err := RuleText("a", "x", "", detect.Judge{Name: "nope"}); err == nil {

@@ -139,7 +139,7 @@ func TestReplaySetting(t *testing.T) {
 			continue
 		}
 		chosen++
-		if rule := field(t, f, "rule").At(i).(string); !strings.HasPrefix(rule, "# Judged with clean: incident == bool 0. ") || !strings.Contains(rule, "\nrules:\n") {
+		if rule := field(t, f, "rule").At(i).(string); !strings.HasPrefix(rule, "rules:\n") || !strings.Contains(rule, "\n    clean: \"incident == bool 0\"\n") {
 			t.Errorf("rule %q", rule)
 		}
 		// What is printed is a query.

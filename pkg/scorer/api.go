@@ -10,9 +10,13 @@ import (
 
 // RuleStatus is one rule in the answer of /api/v1/rules.
 type RuleStatus struct {
-	Name     string `json:"name"`
-	Expr     string `json:"expr"`
-	Detector string `json:"detector"`
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// Expr is empty for vectors of named dimensions, which are in Dimensions then. Clean is empty without a filter.
+	Expr       string            `json:"expr,omitempty"`
+	Dimensions map[string]string `json:"dimensions,omitempty"`
+	Clean      string            `json:"clean,omitempty"`
+	Detector   string            `json:"detector"`
 	// Armed is whether its series are published.
 	Armed    bool       `json:"armed"`
 	Selftest TestStatus `json:"selftest"`
@@ -39,7 +43,10 @@ func (s *Scorer) Rules(lang string) []RuleStatus {
 	out := make([]RuleStatus, 0, len(s.conf.Rules))
 	for _, r := range s.conf.Rules {
 		st := s.states[r.Name]
-		one := RuleStatus{Name: r.Name, Expr: r.Expr, Detector: r.Detector, Armed: st.test.arms(), Selftest: TestStatus{Outcome: outcomePending, Reasons: []string{}}}
+		one := RuleStatus{
+			Name: r.Name, Kind: r.Kind, Expr: r.Expr, Dimensions: r.Dimensions, Clean: r.Clean, Detector: r.Detector, Armed: st.test.arms(),
+			Selftest: TestStatus{Outcome: outcomePending, Reasons: []string{}},
+		}
 		if st.tried {
 			one.LastEvaluation = clock(st.last)
 		}

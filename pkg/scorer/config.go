@@ -50,13 +50,17 @@ type RemoteWrite struct {
 // DefaultRemoteWrite returns the defaults of the section.
 func DefaultRemoteWrite() RemoteWrite { return RemoteWrite{MaxPending: 1_000_000} }
 
-// Rule is one detector over one expression.
+// Rule is one detector over the series of an expression, or of several.
 type Rule struct {
 	Fields
 	Policy detect.Policy
 	Labels map[string]string
-	// Judge has the decoded detector, walk and policy.
+	// Dimensions are the expressions of a vector's dimensions by name, of rules of the kind joint that have no expr.
+	Dimensions map[string]string
+	// Judge has the decoded detector, walk and policy of the kind series, Joint and Peers those of the other kinds.
 	Judge detect.Judge
+	Joint detect.JudgeJoint
+	Peers detect.JudgePeers
 	// Line is where the rule begins in its file.
 	Line int
 }
@@ -64,8 +68,11 @@ type Rule struct {
 // Fields are the plain fields of a rule.
 type Fields struct {
 	Name           string            `json:"name" yaml:"name" help:"Name of the rule, unique in the file: the label rule of all its series."`
+	Kind           string            `json:"kind" yaml:"kind" enum:"series,joint,peers" help:"What is judged: each series alone, several series read as one vector (joint), or the members of a fleet by each other (peers)."`
 	Expr           string            `json:"expr" yaml:"expr" help:"PromQL expression whose series are judged. $__interval is the step, $__rate_interval at least four scrapes, $__range the training window."`
-	Detector       string            `json:"detector" yaml:"detector" help:"Detector, see foreshock detectors."`
+	Clean          string            `json:"clean" yaml:"clean" help:"PromQL expression whose truth marks the samples that fits learn from, like errors < 0.2; empty: they learn from all."`
+	GroupBy        []string          `json:"group_by" yaml:"group_by" help:"Labels that tell vectors or fleets apart, of the kinds joint and peers."`
+	Detector       string            `json:"detector" yaml:"detector" help:"Detector of the rule's kind, see foreshock detectors; of peers the default is mad."`
 	Interval       registry.Duration `json:"interval" yaml:"interval" min:"0" max:"86400" help:"How often the rule is evaluated: a multiple of the step; 0s is the step."`
 	Selftest       string            `json:"selftest" yaml:"selftest" enum:"on,off" help:"Whether the rule must find what is put into its own series before it is armed; off needs a reason."`
 	SelftestReason string            `json:"selftest_reason" yaml:"selftest_reason" help:"Why the self-test is off; shown with the rule."`
@@ -76,7 +83,7 @@ type Fields struct {
 
 // DefaultFields returns the defaults of a rule.
 func DefaultFields() Fields {
-	return Fields{Selftest: "on", Detector: "auto", MaxSeries: 1000, Walk: detect.DefaultWalk()}
+	return Fields{Kind: kindSeries, Selftest: "on", Detector: "auto", MaxSeries: 1000, Walk: detect.DefaultWalk()}
 }
 
 // every returns how often the rule is evaluated, in milliseconds.

@@ -105,6 +105,12 @@ func TestDocumentedExamples(t *testing.T) {
 	if _, err := New(c, Options{Registry: prometheus.NewRegistry()}); err != nil {
 		t.Errorf("the example of the page: %v", err)
 	}
+	_, after, _ = strings.Cut(page, "## Vectors and fleets")
+	_, after, _ = strings.Cut(after, "```yaml\n")
+	example, _, _ = strings.Cut(after, "```")
+	if c, err = Parse("example", []byte(example)); err != nil || len(c.Rules) != 2 || c.Rules[0].Kind != kindJoint || c.Rules[1].Kind != kindPeers {
+		t.Fatalf("the example of vectors and fleets: %v, %+v", err, c.Rules)
+	}
 	for _, m := range regexp.MustCompile(`foreshock_[a-z_]+[a-z]`).FindAllString(page, -1) {
 		if !strings.HasPrefix(m, "foreshock_scorer_") {
 			continue

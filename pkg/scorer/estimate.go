@@ -2,6 +2,7 @@ package scorer
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"fmt"
 	"math"
@@ -16,7 +17,7 @@ import (
 // Estimate is what a rule costs in force: measured on some series, and multiplied by how many there are.
 type Estimate struct {
 	Rule string
-	// Series is how many are judged, Sampled how many were measured, and Synthetic whether they were made up.
+	// Series is how many are judged (vectors and fleets of rules of these kinds), Sampled how many were measured, and Synthetic whether they were made up.
 	Series, Sampled int
 	Synthetic       bool
 	// Unfitted is how many of the sampled ones hold too little to fit anything.
@@ -51,44 +52,49 @@ func (e Estimate) Samples() int64 { return int64(e.Series) * e.SampleBytes }
 // modelOverhead is what the cache takes for one model besides its bytes.
 const modelOverhead = 256
 
-// Measure tells what a rule costs with so many series, from some of them, which must cover the rule's walk up to at. It refuses nothing: where no sampled series can be
-// fitted, times and model bytes are zero and Unfitted tells.
-func Measure(ctx context.Context, rule Rule, all []series.Series, count int, at int64) (Estimate, error) {
+// Samples are what a rule can be measured on.
+type Samples struct {
+	units []unit
+	clean detect.Clean
+}
+
+// Measure tells what a rule costs with so many series, vectors or fleets, from some of them, which must cover the rule's walk up to at. It refuses nothing: where nothing of what
+// was sampled can be fitted, times and model bytes are zero and Unfitted tells.
+func Measure(ctx context.Context, rule Rule, samples Samples, count int, at int64) (Estimate, error) {
 	step := rule.Step.Milliseconds()
 	at = series.Floor(at, step)
-	first := at - (recent-1)*step
 	day := (24 * time.Hour).Milliseconds()
+	m := measuring{Rule: rule, clean: samples.clean, at: at, first: at - (recent-1)*step}
 	e := Estimate{
-		Rule: rule.Name, Series: min(count, rule.MaxSeries), Sampled: len(all), Models: int(rule.Policy.Horizon/rule.Refit) + 2,
-		SampleBytes: 8 * int64(rule.Walk.Fetch(first, at, rule.Policy).N), FitsPerDay: float64(day) / float64(rule.Refit.Milliseconds()),
-		EvaluationsPerDay: float64(day) / float64(rule.every()),
+		Rule: rule.Name, Series: min(count, rule.MaxSeries), Sampled: len(samples.units), Models: int(rule.Policy.Horizon/rule.Refit) + 2,
+		FitsPerDay: float64(day) / float64(rule.Refit.Milliseconds()), EvaluationsPerDay: float64(day) / float64(rule.every()),
 	}
 	loc, err := rule.Location()
 	if err != nil {
 		return e, err
 	}
-	measured := 0
-	for _, s := range all {
+	m.loc = loc
+	rows, measured := 0, 0
+	for _, u := range samples.units {
 		if err := ctx.Err(); err != nil {
 			return e, err
 		}
-		train := detect.Train{Series: s.Between(at-rule.Train.Milliseconds(), at), Zone: loc, N: rule.Policy.N, M: rule.Policy.M}
-		var model detect.Model
-		fit, err := fastest(func() (err error) { model, err = rule.Judge.Detector.Fit(train); return err })
+		rows += u.rows()
+		var model encoding.BinaryMarshaler
+		fit, err := fastest(func() (err error) { model, err = m.fit(u); return err })
 		if errors.Is(err, detect.ErrTooShort) {
 			e.Unfitted++
 			continue
 		}
 		if err != nil {
-			return e, fmt.Errorf("rule %s: fit %s: %w", rule.Name, s.Labels, err)
+			return e, fmt.Errorf("rule %s: fit %s: %w", rule.Name, u.labels, err)
 		}
 		raw, err := model.MarshalBinary()
 		if err != nil {
-			return e, fmt.Errorf("rule %s: write the model of %s: %w", rule.Name, s.Labels, err)
+			return e, fmt.Errorf("rule %s: write the model of %s: %w", rule.Name, u.labels, err)
 		}
-		judge := rule.Judge
-		judge.Fits = detect.NewFits(math.MaxInt64)
-		run := func() error { _, err := judge.Series(ctx, s, first, at); return err }
+		fits := detect.NewFits(math.MaxInt64)
+		run := func() error { return m.judge(ctx, u, fits) }
 		if err := run(); err != nil { // fits
 			return e, err
 		}
@@ -101,12 +107,56 @@ func Measure(ctx context.Context, rule Rule, all []series.Series, count int, at 
 		e.Score += score
 		e.ModelBytes += int64(len(raw)) + modelOverhead
 	}
+	e.SampleBytes = 8 * int64(rule.Walk.Fetch(m.first, at, rule.Policy).N) * int64(max(rows, 1)) / int64(max(len(samples.units), 1))
 	if measured > 0 {
 		e.Fit /= time.Duration(measured)
 		e.Score /= time.Duration(measured)
 		e.ModelBytes /= int64(measured)
 	}
 	return e, nil
+}
+
+// measuring is a rule whose costs are measured.
+type measuring struct {
+	Rule
+	clean     detect.Clean
+	loc       *time.Location
+	first, at int64
+}
+
+// fit makes the model of a unit as it would be now.
+func (m measuring) fit(u unit) (encoding.BinaryMarshaler, error) {
+	from := m.at - m.Train.Milliseconds()
+	switch m.Kind {
+	case kindJoint:
+		return m.Joint.Detector.Fit(detect.JointTrain{Vector: u.vector.Between(from, m.at), Zone: m.loc, N: m.Policy.N, M: m.Policy.M})
+	case kindPeers:
+		set := series.Set{Grid: u.members[0].Grid, Members: u.members}
+		return m.Peers.Detector.Fit(detect.PeersTrain{Labels: u.labels, Set: set.Between(from, m.at), Zone: m.loc, N: m.Policy.N, M: m.Policy.M})
+	}
+	return m.Judge.Detector.Fit(detect.Train{Series: u.members[0].Between(from, m.at), Zone: m.loc, N: m.Policy.N, M: m.Policy.M})
+}
+
+// judge judges the newest samples of a unit.
+func (m measuring) judge(ctx context.Context, u unit, fits *detect.Fits) (err error) {
+	switch m.Kind {
+	case kindJoint:
+		judge := m.Joint
+		judge.Fits = fits
+		mask, _ := m.clean.Mask(u.labels)
+		_, err = judge.Vector(ctx, u.vector, mask, m.first, m.at)
+	case kindPeers:
+		judge := m.Peers
+		judge.Fits = fits
+		fleet, _ := u.fleet(m.clean)
+		_, err = judge.Fleet(ctx, fleet, m.first, m.at)
+	default:
+		judge := m.Judge
+		judge.Fits = fits
+		mask, _ := m.clean.Mask(u.labels)
+		_, err = judge.Filtered(ctx, u.members[0], mask, m.first, m.at)
+	}
+	return err
 }
 
 // fastest returns the shortest of three times: what else the machine did meanwhile is not the rule's.
@@ -122,48 +172,98 @@ func fastest(do func() error) (time.Duration, error) {
 	return best, nil
 }
 
-// Synthetic makes series that a rule can be measured on without a server: a daily shape with noise.
-func Synthetic(rule Rule, n int, at int64) []series.Series {
+// madeDimensions and madeMembers are how many series a made-up vector and fleet have.
+const madeDimensions, madeMembers = 3, 10
+
+// Synthetic makes series, vectors of three dimensions or fleets of ten members that a rule can be measured on without a server: a daily shape with noise.
+func Synthetic(rule Rule, n int, at int64) Samples {
 	step := rule.Step.Milliseconds()
 	at = series.Floor(at, step)
 	grid := rule.Walk.Fetch(at-(recent-1)*step, at, rule.Policy)
-	all := make([]series.Series, n)
-	for k := range all {
+	made := func(k int) series.Series {
 		rng := rand.New(rand.NewPCG(uint64(k), 1))
-		all[k] = series.New(series.FromMap(map[string]string{"synthetic": fmt.Sprint(k)}), grid)
-		for i := range all[k].Values {
-			all[k].Values[i] = 100 + 30*math.Sin(2*math.Pi*float64(grid.At(i)%86_400_000)/86_400_000) + 3*rng.NormFloat64()
+		s := series.New(series.FromMap(map[string]string{"synthetic": fmt.Sprint(k)}), grid)
+		for i := range s.Values {
+			s.Values[i] = 100 + 30*math.Sin(2*math.Pi*float64(grid.At(i)%86_400_000)/86_400_000) + 3*rng.NormFloat64()
 		}
+		return s
 	}
-	return all
+	out := Samples{units: make([]unit, n)}
+	for k := range out.units {
+		u := unit{labels: series.FromMap(map[string]string{"synthetic": fmt.Sprint(k)})}
+		switch rule.Kind {
+		case kindJoint:
+			u.vector = series.Vector{Labels: u.labels, Grid: grid}
+			for d := range max(madeDimensions, len(rule.Dimensions)) {
+				u.vector.Names, u.vector.Values = append(u.vector.Names, fmt.Sprint(d)), append(u.vector.Values, made(1000*k+d).Values)
+			}
+		case kindPeers:
+			for m := range madeMembers {
+				u.members = append(u.members, made(1000*k+m))
+			}
+		default:
+			u.members = []series.Series{made(k)}
+		}
+		out.units[k] = u
+	}
+	return out
 }
 
-// Sample asks the server of a configuration for a few series of a rule over all that its walk needs, and how many it has now.
-func Sample(ctx context.Context, conf Config, rule Rule, few int, at int64) (all []series.Series, count int, err error) {
+// Sample asks the server of a configuration for a few series, vectors or fleets of a rule over all that its walk needs, and how many there are now.
+func Sample(ctx context.Context, conf Config, rule Rule, few int, at int64) (samples Samples, count int, err error) {
 	h, err := client(conf.PrometheusHTTP)
 	if err != nil {
-		return nil, 0, fmt.Errorf("prometheus: %w", err)
+		return samples, 0, fmt.Errorf("prometheus: %w", err)
 	}
-	c, err := prom.New(prom.Options{URL: conf.Prometheus.URL, HTTP: h, Limits: prom.Limits{MaxSeries: few, MaxConcurrent: conf.Prometheus.MaxConcurrent, MaxBytes: conf.Prometheus.MaxBytes}})
+	most := few
+	if rule.Kind != kindSeries || rule.Clean != "" {
+		most = conf.Prometheus.MaxSeries // a part of a fleet, or of a filter, is another one
+	}
+	c, err := prom.New(prom.Options{URL: conf.Prometheus.URL, HTTP: h, Limits: prom.Limits{MaxSeries: most, MaxConcurrent: conf.Prometheus.MaxConcurrent, MaxBytes: conf.Prometheus.MaxBytes}})
 	if err != nil {
-		return nil, 0, fmt.Errorf("field \"prometheus.url\": %w", err)
+		return samples, 0, fmt.Errorf("field \"prometheus.url\": %w", err)
 	}
 	defer c.Close()
 	wide, err := prom.New(prom.Options{URL: conf.Prometheus.URL, HTTP: h, Limits: prom.Limits{MaxSeries: conf.Prometheus.MaxSeries}})
 	if err != nil {
-		return nil, 0, fmt.Errorf("field \"prometheus.url\": %w", err)
+		return samples, 0, fmt.Errorf("field \"prometheus.url\": %w", err)
 	}
 	defer wide.Close()
-	expr := rule.Query(conf.Prometheus)
-	now, err := wide.Instant(ctx, expr, at)
-	if err != nil {
-		return nil, 0, err
-	}
 	step := rule.Step.Milliseconds()
-	at = series.Floor(at, step)
-	answer, err := c.Range(ctx, expr, rule.Walk.Fetch(at-(recent-1)*step, at, rule.Policy))
-	if err != nil {
-		return nil, 0, err
+	now := series.Floor(at, step)
+	instant := func(ctx context.Context, expr string, grid series.Grid, _ int64) (a prom.Answer, err error) {
+		v, err := wide.Instant(ctx, expr, at)
+		a.Set.Grid = grid
+		for _, s := range v.Samples {
+			a.Set.Members = append(a.Set.Members, series.New(s.Labels, grid))
+		}
+		return a, err
 	}
-	return answer.Set.Members, len(now.Samples), nil
+	here, err := rule.ask(ctx, sourceFunc(instant), conf.Prometheus, series.Grid{Start: now, Step: step, N: 1}, at)
+	if err != nil {
+		return samples, 0, err
+	}
+	there, err := rule.units(here)
+	if err != nil {
+		return samples, 0, err
+	}
+	ranged := func(ctx context.Context, expr string, grid series.Grid, _ int64) (prom.Answer, error) {
+		return c.Range(ctx, expr, grid)
+	}
+	answer, err := rule.ask(ctx, sourceFunc(ranged), conf.Prometheus, rule.Walk.Fetch(now-(recent-1)*step, now, rule.Policy), at)
+	if err != nil {
+		return samples, 0, err
+	}
+	samples.clean = answer.clean
+	samples.units, err = rule.units(answer)
+	samples.units = samples.units[:min(few, len(samples.units))]
+	return samples, len(there), err
+}
+
+// sourceFunc is a Source that is a function.
+type sourceFunc func(ctx context.Context, expr string, grid series.Grid, now int64) (prom.Answer, error)
+
+// Range calls it.
+func (f sourceFunc) Range(ctx context.Context, expr string, grid series.Grid, now int64) (prom.Answer, error) {
+	return f(ctx, expr, grid, now)
 }

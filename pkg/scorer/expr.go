@@ -3,6 +3,8 @@ package scorer
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +14,40 @@ import (
 	"github.com/foreshock/foreshock/pkg/registry"
 )
 
-// Query returns the expression as the server is asked, macros replaced.
-func (r Rule) Query(p Prometheus) string { return r.expanded(p.ScrapeInterval) }
+// Query is one expression of a rule, and the field in which it stands.
+type Query struct{ Field, Expr string }
 
-// expanded returns the expression with Grafana's macros replaced, by the same rules as in a panel of the data source, so that a query can
-// be moved from there. They come from the rule's own step and training window.
-func (r Rule) expanded(scrape registry.Duration) string {
+// Queries returns the expressions as the server is asked, macros replaced: those whose series are judged, dimensions by name, then clean where there is one. Macros are replaced by
+// the same rules as in a panel of the data source, so that a query can be moved from there. They come from the rule's own step and training window.
+func (r Rule) Queries(p Prometheus) []Query {
+	all := r.written()
+	macros := r.macros(p.ScrapeInterval)
+	for i := range all {
+		all[i].Expr = macros.Replace(all[i].Expr)
+	}
+	return all
+}
+
+// written returns the expressions as they stand in the file.
+func (r Rule) written() []Query {
+	var all []Query
+	for _, name := range r.dimensions() {
+		all = append(all, Query{"dimensions." + name, r.Dimensions[name]})
+	}
+	if len(all) == 0 {
+		all = append(all, Query{"expr", r.Expr})
+	}
+	if r.Clean != "" {
+		all = append(all, Query{"clean", r.Clean})
+	}
+	return all
+}
+
+// dimensions returns the names of the dimensions in order.
+func (r Rule) dimensions() []string { return slices.Sorted(maps.Keys(r.Dimensions)) }
+
+// macros replaces Grafana's macros.
+func (r Rule) macros(scrape registry.Duration) *strings.Replacer {
 	// As Grafana's Prometheus data source has it: two samples and a reserve for one that is late or lost.
 	rate := max(r.Step+scrape, 4*scrape)
 	ms := func(d registry.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
@@ -34,7 +64,7 @@ func (r Rule) expanded(scrape registry.Duration) string {
 	for _, v := range values {
 		pairs = append(pairs, "${"+v[0]+"}", v[1], "$"+v[0], v[1])
 	}
-	return strings.NewReplacer(pairs...).Replace(r.Expr)
+	return strings.NewReplacer(pairs...)
 }
 
 // Errors of expressions whose value at a time depends on what is asked for, or on later samples.

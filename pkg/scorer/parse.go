@@ -284,13 +284,13 @@ func (p *fileParser) blame(what string, s *section, values map[string]any, err e
 }
 
 // blockNames are the fields of a rule that are mappings themselves.
-var blockNames = []string{"params", "policy", "labels"}
+var blockNames = []string{"params", "policy", "labels", "dimensions"}
 
 func ruleNames() []string { return append(namesOf(DefaultFields()), blockNames...) }
 
 // defaultNames are the fields that defaults may hold: not what is a rule's own.
 func defaultNames() []string {
-	return slices.DeleteFunc(ruleNames(), func(n string) bool { return n == "name" || n == "expr" || n == "params" })
+	return slices.DeleteFunc(ruleNames(), func(n string) bool { return n == "name" || n == "expr" || n == "params" || n == "dimensions" })
 }
 
 func (p *fileParser) oneRule(i int, n *yaml.Node) (Rule, bool) {
@@ -363,19 +363,11 @@ func (p *fileParser) decodeRule(what string, known []string, n, base *yaml.Node)
 	if b := blocks["labels"]; b != nil {
 		p.labels(b, &r)
 	}
+	if b := blocks["dimensions"]; b != nil {
+		p.dimensions(b, &r)
+	}
 	p.detector(s, blocks["params"], &r)
 	return r, lines
-}
-
-// fieldsFor returns the defaults for a rule: one that learns from less than the usual warm-up warms up for no longer than that.
-func fieldsFor(s *section) func() Fields {
-	f := DefaultFields()
-	if n, ok := s.nodes["train"]; ok {
-		if d, err := registry.ParseDuration(n.Value); err == nil {
-			f.MinTrain = min(f.MinTrain, d)
-		}
-	}
-	return func() Fields { return f }
 }
 
 // prefix puts a place in front of a text, when there is one to name.
@@ -384,31 +376,6 @@ func prefix(what string) string {
 		return ""
 	}
 	return what + ": "
-}
-
-// detector builds the detector of a rule.
-func (p *fileParser) detector(s, params *section, r *Rule) {
-	line := s.line
-	if l, ok := s.lines["detector"]; ok {
-		line = l
-	}
-	entry, err := detect.Detectors.Get(r.Detector)
-	if err != nil {
-		p.problem(line, "field \"detector\": %s", err)
-		return
-	}
-	if params == nil {
-		params = &section{line: line}
-	}
-	var d detect.Detector
-	// The pointer hides Validate from decode: it is called here, so that its error has a place.
-	if !decode(p, "params", params, nil, entry.New, &d) {
-		return
-	}
-	if err := d.Validate(); err != nil {
-		p.problem(params.line, "params: %s", strings.Replace(err.Error(), "parameter", "field", 1))
-	}
-	r.Judge = detect.Judge{Name: r.Detector, Detector: d, Walk: r.Walk, Policy: r.Policy}
 }
 
 // finish checks what a rule needs as a whole.
@@ -425,10 +392,6 @@ func (p *fileParser) finish(r *Rule, lines map[string]int) {
 	case !model.LabelValue(r.Name).IsValid():
 		p.problem(line("name"), "field \"name\": got %q, want valid UTF-8", r.Name)
 	}
-	if strings.TrimSpace(r.Expr) == "" {
-		p.problem(r.Line, "field \"expr\": got nothing, want a PromQL expression")
-		return
-	}
 	if r.Selftest == "off" && strings.TrimSpace(r.SelftestReason) == "" {
 		p.problem(line("selftest"), "field \"selftest\": got \"off\" without selftest_reason, want the reason: whoever reads the rule later will ask")
 	}
@@ -438,9 +401,7 @@ func (p *fileParser) finish(r *Rule, lines map[string]int) {
 	if err := r.Fits(r.Policy); err != nil {
 		p.problem(line("policy"), "policy: %s", strings.Replace(err.Error(), "parameter", "field", 1))
 	}
-	if err := checkExpr(r.expanded(p.scrape), p.dialect); err != nil {
-		p.problem(line("expr"), "field \"expr\": got %q: %s", short(r.Expr), err)
-	}
+	p.kind(r, line)
 }
 
 var errReserved = errors.New("rule, replica and __name__ are set by the scorer")

@@ -23,7 +23,7 @@ func TestProblems(t *testing.T) {
 		{"no rules", "prometheus: {url: http://a}", `f:1: field "rules": want a list of at least one rule`},
 		{"unknown section", "rulez: []\nrules: [{name: a, expr: up}]", `f:1: the file: unknown field "rulez", want one of prometheus, remote_write, defaults, rules`},
 		{"password", "prometheus: {url: 'ftp://u:secret@h'}\nrules: [{name: a, expr: up}]", `f:1: field "prometheus.url": got "ftp://u:xxxxx@h", want an address like http://prometheus:9090`},
-		{"unknown field", "rules:\n- name: a\n  exprr: up\n  expr: up", `f:3: rule "a": unknown field "exprr", want one of name, expr, detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, params, policy, labels`},
+		{"unknown field", "rules:\n- name: a\n  exprr: up\n  expr: up", `f:3: rule "a": unknown field "exprr", want one of name, kind, expr, clean, group_by, detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, params, policy, labels, dimensions`},
 		{"twice", "rules:\n- name: a\n  expr: up\n  expr: up", `f:4: rule "a": field "expr" stands there twice, first in line 3`},
 		{"no name", "rules:\n- expr: up", `f:2: rule "#1": field "name": got nothing, want a name that no other rule has`},
 		{"no expr", "rules:\n- name: a", `f:2: rule "a": field "expr": got nothing, want a PromQL expression`},
@@ -42,8 +42,20 @@ f:6: rule "a": policy: field "direction": got "left", want one of both, up, down
 		{"interval", "rules:\n- {name: a, expr: up, step: 1m, interval: 90s}", `f:2: rule "a": field "interval": got 1m30s, want a multiple of the step, which is 1m`},
 		{"reserved", "rules:\n- {name: a, expr: up, labels: {replica: x}}", `f:2: rule "a": labels: got "replica", want another name: rule, replica and __name__ are set by the scorer`},
 		{"defaults once", "defaults: {step: 1x}\nrules:\n- {name: a, expr: up}\n- {name: b, expr: up}", `f:1: defaults: field "step": got "1x", want a duration like 90s, 5m, 12h or 7d`},
-		{"defaults name", "defaults: {name: x}\nrules: [{name: a, expr: up}]", `f:1: defaults: unknown field "name", want one of detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, policy, labels`},
+		{"defaults name", "defaults: {name: x}\nrules: [{name: a, expr: up}]", `f:1: defaults: unknown field "name", want one of kind, clean, group_by, detector, interval, selftest, selftest_reason, max_series, step, train, refit, min_train, zone, policy, labels`},
 		{"http", "prometheus:\n  url: http://a\n  http_config:\n    basic_auth:\n      usernam: x\nrules: [{name: a, expr: up}]", `f:5: prometheus.http_config: unknown field "usernam", want those of Prometheus' http_config (basic_auth, authorization, oauth2, tls_config, proxy_url, http_headers …)`},
+		{"kind", "rules:\n- {name: a, expr: up, kind: fleet}", `f:2: rule "a": field "kind": got "fleet", want one of series, joint, peers`},
+		{"detector of another kind", "rules:\n- {name: a, expr: up, kind: peers, detector: seasonal}", `f:2: rule "a": field "detector": unknown peer detector "seasonal": want one of dbscan, mad`},
+		{"groups of series", "rules:\n- {name: a, expr: up, group_by: [job]}", `f:2: rule "a": field "group_by": got ["job"] with kind series, want none: each series is judged alone`},
+		{"dimensions of series", "rules:\n- {name: a, dimensions: {x: up}}", `f:2: rule "a": field "dimensions": got some with kind series, want none: they are those of a vector, of kind joint`},
+		{"both", "rules:\n- name: a\n  kind: joint\n  expr: up\n  dimensions: {x: up}", `f:4: rule "a": field "expr": got one besides dimensions, want either`},
+		{"no dimensions", "rules:\n- {name: a, kind: joint, dimensions: {}}", `f:2: rule "a": field "dimensions": got none, want a PromQL expression for each`},
+		{"nothing joint", "rules:\n- {name: a, kind: joint}", `f:2: rule "a": field "expr": got nothing, want a PromQL expression, or dimensions with one for each`},
+		{"bad dimension", "rules:\n- name: a\n  kind: joint\n  dimensions:\n    x: up\n    y: 'sum(up'", `f:4: rule "a": field "dimensions.y": got "sum(up": not valid PromQL: unclosed left parenthesis`},
+		{"dimension without text", "rules:\n- name: a\n  kind: joint\n  dimensions:\n    x: [up]\n    y: up", `f:5: rule "a": dimensions: field "x": got a list, want a name with a PromQL expression`},
+		{"bad filter", "rules:\n- {name: a, expr: up, clean: 'up offset -5m'}", `f:2: rule "a": field "clean": got "up offset -5m": a negative offset reads later samples, want offset 0 or more`},
+		{"direction of a vector", "rules:\n- name: a\n  kind: joint\n  expr: up\n  policy: {direction: up}", `f:5: rule "a": policy: field "direction": got "up", want both: a vector has no up and down`},
+		{"absence of a fleet", "rules:\n- name: a\n  kind: peers\n  expr: up\n  policy: {absent: 1h}", `f:5: rule "a": policy: field "absent": got 1h, want 0: the absence of a series in a fleet is not watched; judge the series one by one for that`},
 		{"remote", "remote_write: {}\nrules: [{name: a, expr: up}]", `f:1: field "remote_write.url": got nothing, want an address like http://prometheus:9090`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -86,7 +98,7 @@ rules:
 func TestMacros(t *testing.T) {
 	t.Parallel()
 	c := parse(t, "prometheus: {scrape_interval: 30s}\nrules: [{name: a, expr: 'rate(x[$__rate_interval]) + rate(x[${__interval}]) + rate(x[$__range])', step: 1m, train: 2d}]")
-	if got, want := c.Rules[0].Query(c.Prometheus), "rate(x[2m]) + rate(x[1m]) + rate(x[2d])"; got != want {
+	if got, want := c.Rules[0].Queries(c.Prometheus)[0].Expr, "rate(x[2m]) + rate(x[1m]) + rate(x[2d])"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -1,6 +1,7 @@
 package scorer
 
 import (
+	"maps"
 	"math"
 	"sync"
 
@@ -11,42 +12,90 @@ import (
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
-// point is what is published of one series.
-type point struct {
-	labels                                   series.Labels
-	pairs                                    []*io_prometheus_client.LabelPair
-	score, expected, lower, upper, anomalous float64
-}
-
-// values are in the order of families.
-func (p *point) values() [5]float64 {
-	return [...]float64{p.score, p.expected, p.lower, p.upper, p.anomalous}
-}
-
-// pointAt is what the verdicts say of sample i.
-func pointAt(v detect.Verdicts, i int) point {
-	p := point{score: v.Score[i], expected: v.Expected[i], lower: v.Lower[i], upper: v.Upper[i]}
-	if v.Anomalous[i] {
-		p.anomalous = 1
-	}
-	return p
-}
-
 // families are the published series: name and help.
-var families = [5][2]string{
+var families = [...][2]string{
 	{"foreshock_score", "How abnormal the newest sample is: 0 is ordinary, 1 and above an anomaly."},
 	{"foreshock_expected", "What the detector expected instead of the newest sample."},
 	{"foreshock_lower", "Lower limit of what is usual at the newest sample."},
 	{"foreshock_upper", "Upper limit of what is usual at the newest sample."},
 	{"foreshock_anomalous", "1 while an episode is open that the rule's policy confirmed, else 0."},
+	{"foreshock_contribution", "How much of the score of a vector comes from one dimension: over the dimensions they sum to the score."},
+	{"foreshock_joint_kind", "1 for the kind of what is abnormal in a vector: the correlation broke, all rose or fell together, or some moved apart; else 0."},
+}
+
+// The families by their index.
+const (
+	familyScore = iota
+	familyExpected
+	familyLower
+	familyUpper
+	familyAnomalous
+	familyContribution
+	familyKind
+)
+
+// output is one published series: its value at each judged sample, NaN where there is none.
+type output struct {
+	family int
+	labels series.Labels
+	pairs  []*io_prometheus_client.LabelPair
+	values []float64
+}
+
+// make returns what is published of a series or vector, under those labels; own are the labels of the scorer among them.
+func (f judged) make(labels series.Labels, own map[string]string) []output {
+	shared := pairs(labels)
+	v := f.verdicts
+	anomalous := make([]float64, len(v.Anomalous))
+	for i, open := range v.Anomalous {
+		anomalous[i] = number(open)
+	}
+	out := []output{{familyScore, labels, shared, v.Score}, {familyAnomalous, labels, shared, anomalous}}
+	if f.joint == nil {
+		return append(out, output{familyExpected, labels, shared, v.Expected}, output{familyLower, labels, shared, v.Lower}, output{familyUpper, labels, shared, v.Upper})
+	}
+	more := func(family int, name, value string, values []float64) {
+		all := maps.Clone(own)
+		all[name] = value
+		labels := published(f.labels, all)
+		out = append(out, output{family, labels, pairs(labels), values})
+	}
+	for d, name := range f.joint.Vector.Names {
+		more(familyContribution, "dimension", name, f.joint.Contributions[d])
+	}
+	for _, kind := range []detect.Break{detect.Correlation, detect.Together, detect.Apart} {
+		values := make([]float64, len(f.joint.Break))
+		for i, b := range f.joint.Break {
+			values[i] = number(b == kind)
+		}
+		more(familyKind, "kind", kind.String(), values)
+	}
+	return out
+}
+
+// at is the value of an output at sample i: none where the sample has no score.
+func (f judged) at(o output, i int) float64 {
+	if f.verdicts.Score[i] != f.verdicts.Score[i] {
+		return math.NaN()
+	}
+	return o.values[i]
 }
 
 // snapshot is what one evaluation of a rule found. It is not changed once published.
 type snapshot struct {
-	points []point
+	shown  []*gauge
 	states map[detect.State]int
 	// until is when the snapshot is too old to be shown, in milliseconds.
 	until int64
+}
+
+// add shows what is said of sample i.
+func (s *snapshot) add(f judged, i int) {
+	for _, o := range f.outputs {
+		if x := f.at(o, i); x == x {
+			s.shown = append(s.shown, &gauge{familyDescs[o.family], o.pairs, x})
+		}
+	}
 }
 
 // board holds the newest snapshot of every rule and shows them to scrapes. It is an unchecked collector: its labels are those of the sources.
@@ -58,7 +107,7 @@ type board struct {
 }
 
 var (
-	familyDescs = func() (d [5]*prometheus.Desc) {
+	familyDescs = func() (d [len(families)]*prometheus.Desc) {
 		for i, f := range families {
 			d[i] = prometheus.NewDesc(f[0], f[1], nil, nil)
 		}
@@ -85,13 +134,8 @@ func (b *board) Collect(ch chan<- prometheus.Metric) {
 		if stale {
 			continue
 		}
-		for i := range s.points {
-			p := &s.points[i]
-			for f, x := range p.values() {
-				if !math.IsNaN(x) {
-					ch <- &gauge{familyDescs[f], p.pairs, x}
-				}
-			}
+		for _, g := range s.shown {
+			ch <- g
 		}
 	}
 }

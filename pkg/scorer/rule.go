@@ -2,12 +2,11 @@ package scorer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +25,8 @@ type evaluation struct {
 	// history is how far back the server's samples reach, and cutAt when the series begin that it may have cut; 0: no doubt.
 	history prom.History
 	cutAt   int64
+	// unknown is of how many series the clean filter says nothing: nothing was learnt of them.
+	unknown int
 	// at is the time of the newest sample that is judged and from that of the first one that is written elsewhere too (from == at without
 	// remote write).
 	from, at int64
@@ -52,50 +53,52 @@ func newest(v detect.Verdicts) int {
 	return -1
 }
 
-// judged is one series and what was found in it.
+// judged is one series, or one vector, and what was found in it.
 type judged struct {
 	labels   series.Labels
 	verdicts detect.Verdicts
+	joint    *detect.JointVerdicts // of a vector
+	outputs  []output
 	err      error
 }
 
 // run asks, judges and returns what is to be published.
 func (e *evaluation) run(ctx context.Context) (*snapshot, []judged, error) {
-	walk, policy := e.rule.Walk, e.rule.Policy
-	grid := walk.Fetch(e.first(), e.at, policy)
-	answer, err := e.source.Range(ctx, e.rule.expanded(e.conf.ScrapeInterval), grid, e.now)
+	grid := e.rule.Walk.Fetch(e.first(), e.at, e.rule.Policy)
+	answer, err := e.rule.ask(ctx, e.source, e.conf, grid, e.now)
 	if err != nil {
 		e.failed(ctx, reason(err))
 		return nil, nil, err
 	}
-	for _, w := range answer.Warnings {
+	for _, w := range answer.warnings {
 		e.logger.Warn("the server warns", "rule", e.rule.Name, "warning", w)
 	}
-	for _, n := range answer.Notices {
-		e.logger.Warn("the answer is not whole", "rule", e.rule.Name, "notice", n.Text)
+	e.cutAt, _ = e.history.Cut(answer.whole)
+	all, err := e.rule.units(answer)
+	if err != nil {
+		e.failed(ctx, "query")
+		return nil, nil, err
 	}
-	e.cutAt, _ = e.history.Cut(answer.Set)
-	live, gone := e.live(answer.Set)
-	dropped := 0
-	if n := len(live) - e.rule.MaxSeries; n > 0 {
-		live, dropped = live[:e.rule.MaxSeries], n
-	}
+	live, gone, dropped := e.live(all)
 	live = e.mine(live)
 	gone = e.mine(gone)
-	found := e.judge(ctx, live)
+	found := e.judge(ctx, live, answer.clean)
 	if err := ctx.Err(); err != nil {
 		e.failed(ctx, "timeout")
-		return nil, nil, fmt.Errorf("judge %d series: %w", len(live), err)
+		return nil, nil, fmt.Errorf("judge %d of the rule's: %w", len(live), err)
 	}
 	s, kept := e.publish(found)
 	for _, g := range gone {
-		s.states[policy.Missing(g, e.at)]++
+		s.states[e.rule.Policy.Missing(g.presence(), e.at)]++
 	}
-	dropped += len(found) - len(kept)
+	samples := 0
+	for _, u := range live {
+		samples += u.rows() * grid.N
+	}
 	m := e.metrics
-	m.samples.WithLabelValues(e.rule.Name).Add(float64(len(live)) * float64(grid.N))
-	m.series.WithLabelValues(e.rule.Name).Set(float64(len(live)))
-	m.dropped.WithLabelValues(e.rule.Name).Set(float64(dropped + cut(answer)))
+	m.samples.WithLabelValues(e.rule.Name).Add(float64(samples))
+	m.series.WithLabelValues(e.rule.Name).Set(float64(len(found)))
+	m.dropped.WithLabelValues(e.rule.Name).Set(float64(dropped + len(found) - len(kept) + answer.cut))
 	return s, kept, nil
 }
 
@@ -106,54 +109,64 @@ func (e *evaluation) failed(ctx context.Context, why string) {
 	}
 }
 
-// cut is 1 for an answer that a limit of the client cut: how much was left out is not known.
-func cut(a prom.Answer) int {
-	if a.Cut() {
-		return 1
+// live divides the units into those that are judged, since they have a sample there or their absence is watched, and those that are not; and leaves out those beyond the limit of
+// series. A fleet is left out whole: what is said of a member depends on all of them.
+func (e *evaluation) live(all []unit) (live, gone []unit, dropped int) {
+	count := 0
+	for _, u := range all {
+		n := 0
+		switch {
+		case e.rule.Kind == kindPeers:
+			for _, m := range u.members {
+				if e.there(m) {
+					n++
+				} else {
+					gone = append(gone, unit{labels: u.labels, members: []series.Series{m}})
+				}
+			}
+		case e.there(u.presence()):
+			n = 1
+		default:
+			gone = append(gone, u)
+		}
+		if n == 0 {
+			continue
+		}
+		if count += n; count > e.rule.MaxSeries {
+			dropped += n
+			continue
+		}
+		live = append(live, u)
 	}
-	return 0
+	return live, gone, dropped
 }
 
-// live divides the series into those that are judged, since they have a sample there or their absence is watched, and those that are not.
-func (e *evaluation) live(set series.Set) (live, gone []series.Series) {
-	i, j := set.Grid.Clamp(e.first(), e.at+1)
-	for _, s := range set.Members {
-		here := false
-		for _, x := range s.Values[i:j] {
-			here = here || !isGap(x)
-		}
-		if here || e.rule.Policy.Watches(s, e.first()) {
-			live = append(live, s)
-		} else {
-			gone = append(gone, s)
-		}
-	}
-	return live, gone
+// there reports whether a series is judged.
+func (e *evaluation) there(s series.Series) bool {
+	i, j := s.Grid.Clamp(e.first(), e.at+1)
+	return slices.ContainsFunc(s.Values[i:j], func(x float64) bool { return !isGap(x) }) || e.rule.Policy.Watches(s, e.first())
 }
 
-// mine keeps the series of this scorer's shard.
-func (e *evaluation) mine(all []series.Series) []series.Series {
-	if e.shard.Count <= 1 {
-		return all
+// judges are a rule's judge with what an evaluation adds to it.
+func (e *evaluation) judges(fitted *atomic.Int64) Rule {
+	r := e.rule
+	start := e.history.Start(e.at)
+	switch r.Kind {
+	case kindJoint:
+		r.Joint.Detector, r.Joint.Fits, r.Joint.HistoryStart = countedJoint{r.Joint.Detector, fitted}, e.fits, start
+	case kindPeers:
+		r.Peers.Detector, r.Peers.Fits, r.Peers.HistoryStart = countedPeers{r.Peers.Detector, fitted}, e.fits, start
+	default:
+		r.Judge.Detector, r.Judge.Fits, r.Judge.HistoryStart = counting(r.Judge.Detector, fitted), e.fits, start
 	}
-	var own []series.Series
-	for _, s := range all {
-		if e.shard.has(s.Labels) {
-			own = append(own, s)
-		}
-	}
-	return own
+	return r
 }
 
-// judge judges the series on all cores. The slots are shared by all rules.
-func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
-	var fitted atomic.Int64
-	judge := e.rule.Judge
-	judge.Detector = counting(judge.Detector, &fitted)
-	judge.Fits = e.fits
-	judge.HistoryStart = e.history.Start(e.at)
-	found := make([]judged, len(all))
-	var next atomic.Int64
+// judge judges the units on all cores. The slots are shared by all rules.
+func (e *evaluation) judge(ctx context.Context, all []unit, clean detect.Clean) []judged {
+	var fitted, next, unknown atomic.Int64
+	rule := e.judges(&fitted)
+	found := make([][]judged, len(all))
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(all)) {
 		wg.Go(func() {
@@ -162,28 +175,58 @@ func (e *evaluation) judge(ctx context.Context, all []series.Series) []judged {
 				if i >= len(all) || ctx.Err() != nil {
 					return
 				}
-				v, err := e.one(ctx, judge, all[i])
-				found[i] = judged{labels: all[i].Labels, verdicts: v, err: err}
+				one, err := e.one(ctx, rule, all[i], clean, &unknown)
+				if err != nil {
+					one = []judged{{labels: all[i].labels, err: err}}
+				}
+				found[i] = one
 			}
 		})
 	}
 	wg.Wait()
+	e.unknown = int(unknown.Load())
 	e.metrics.fits.WithLabelValues(e.rule.Name).Add(float64(fitted.Load()))
-	return found
+	return slices.Concat(found...)
 }
 
-// one judges one series when there is a processor for it. A panic is an error of this series alone.
-func (e *evaluation) one(ctx context.Context, judge detect.Judge, s series.Series) (v detect.Verdicts, err error) {
+// one judges one unit when there is a processor for it. A panic is an error of this unit alone.
+func (e *evaluation) one(ctx context.Context, rule Rule, u unit, clean detect.Clean, unknown *atomic.Int64) (out []judged, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("a fault of the program: %v\n%s", p, debug.Stack())
 		}
 	}()
 	err = e.slotted(ctx, func() (err error) {
-		v, err = judge.Series(ctx, s, e.first(), e.at)
+		switch rule.Kind {
+		case kindPeers:
+			fleet, n := u.fleet(clean)
+			unknown.Add(int64(n))
+			verdicts, err := rule.Peers.Fleet(ctx, fleet, e.first(), e.at)
+			for i, v := range verdicts {
+				if m := u.members[i]; e.there(m) {
+					out = append(out, judged{labels: m.Labels, verdicts: v})
+				}
+			}
+			return err
+		case kindJoint:
+			v, err := rule.Joint.Vector(ctx, u.vector, known(clean, u.labels, unknown), e.first(), e.at)
+			out = []judged{{labels: u.labels, verdicts: v.Verdicts, joint: &v}}
+			return err
+		}
+		v, err := rule.Judge.Filtered(ctx, u.members[0], known(clean, u.labels, unknown), e.first(), e.at)
+		out = []judged{{labels: u.labels, verdicts: v}}
 		return err
 	})
-	return v, err
+	return out, err
+}
+
+// known returns where labels are fit for training, and counts those of which the filter says nothing.
+func known(clean detect.Clean, labels series.Labels, unknown *atomic.Int64) series.Series {
+	mask, found := clean.Mask(labels)
+	if !found {
+		unknown.Add(1)
+	}
+	return mask
 }
 
 // publish makes the snapshot; kept are the series in it, without those that could not be judged or told apart.
@@ -206,50 +249,17 @@ func (e *evaluation) publish(found []judged) (s *snapshot, kept []judged) {
 			continue
 		}
 		taken[key] = true
-		kept = append(kept, judged{labels: labels, verdicts: f.verdicts})
-		v := f.verdicts
-		i := newest(v)
+		f.outputs = f.make(labels, own)
+		kept = append(kept, f)
+		i := newest(f.verdicts)
 		if i < 0 { // it has samples that are to be written elsewhere, but none that is new
 			s.states[detect.Gap]++
 			continue
 		}
-		s.states[v.State[i]]++
-		if math.IsNaN(v.Score[i]) {
-			continue
-		}
-		p := pointAt(v, i)
-		p.labels, p.pairs = labels, pairs(labels)
-		s.points = append(s.points, p)
+		s.states[f.verdicts.State[i]]++
+		s.add(f, i)
 	}
 	return s, kept
-}
-
-// counting returns the detector with its fits counted.
-func counting(d detect.Detector, n *atomic.Int64) detect.Detector {
-	c := counted{d, n}
-	if x, ok := d.(detect.Contexter); ok {
-		return countedContext{c, x}
-	}
-	return c
-}
-
-// counted is a detector that counts its fits. To the cache it looks like the detector itself.
-type counted struct {
-	detect.Detector
-	n *atomic.Int64
-}
-
-func (c counted) Fit(train detect.Train) (detect.Model, error) {
-	c.n.Add(1)
-	return c.Detector.Fit(train)
-}
-
-// MarshalJSON writes the options of the detector: they are part of a fit's key.
-func (c counted) MarshalJSON() ([]byte, error) { return json.Marshal(c.Detector) }
-
-type countedContext struct {
-	counted
-	detect.Contexter
 }
 
 // isCanceled reports an evaluation that ended because the program did.

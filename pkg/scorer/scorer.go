@@ -9,6 +9,8 @@
 //	s, err := scorer.New(conf, scorer.Options{Registry: reg, Logger: logger})
 //	err = s.Run(ctx)
 //
+// A rule of the kind joint judges several series as one vector, one of the kind peers the members of a fleet by each other (kind.go).
+//
 // A rule is armed, that is published, once it has found what is put into its own series (selftest.go).
 //
 // It opens no port: the registry and Handler are shown by whoever runs it. It decides nothing about alerts: Prometheus' own rules on
@@ -90,8 +92,8 @@ type ruleState struct {
 	tried bool
 	// found is set after the first that succeeded: from then on a first self-test is due, or under way.
 	found bool
-	// doubted is set once it was told that older history may have been deleted.
-	doubted bool
+	// doubted is set once it was told that older history may have been deleted, unfit once it was told that the clean filter does not know some series.
+	doubted, unfit bool
 	// written are the series last sent by remote write, by their text form, so that one that ends can be marked, and offered is the newest
 	// judged time when they were; 0 before.
 	written map[string]written
@@ -355,6 +357,10 @@ func (s *Scorer) evaluate(ctx context.Context, st *ruleState, due int64) (err er
 		st.doubted = true
 		s.logger.Warn("most series begin together and the server does not tell how far back it keeps samples: it is new, or has deleted older history; in that case models learn from less than train",
 			"rule", st.rule.Name, "begin", time.UnixMilli(e.cutAt).UTC().Format(time.RFC3339), "train", st.rule.Train.String())
+	}
+	if e.unknown > 0 && !st.unfit {
+		st.unfit = true
+		s.logger.Warn("the clean filter says nothing of some series, so that nothing can be learnt of them: want one with labels that the series have, too", "rule", st.rule.Name, "series", e.unknown)
 	}
 	if !s.isCurrent(st) {
 		return nil // the configuration has changed meanwhile

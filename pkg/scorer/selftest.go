@@ -1,12 +1,10 @@
 package scorer
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/evaluate"
@@ -184,27 +182,31 @@ func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTes
 	rule := st.rule
 	at := series.Floor(due-conf.Settle.Milliseconds(), rule.Step.Milliseconds())
 	from := at - testDays.Milliseconds() + rule.Step.Milliseconds()
-	answer, err := server.source.Range(ctx, rule.expanded(conf.ScrapeInterval), rule.Walk.Fetch(from, at, rule.Policy), due)
+	answer, err := rule.ask(ctx, server.source, conf, rule.Walk.Fetch(from, at, rule.Policy), due)
 	if err != nil {
 		return nil, err
 	}
-	judge := rule.Judge
-	judge.Fits = s.fits
-	judge.HistoryStart = server.history().Start(at)
-	test := evaluate.SelfTest{Judge: judge, Quick: true}
+	start := server.history().Start(at)
+	rule.Judge.Fits, rule.Judge.HistoryStart = s.fits, start
+	rule.Joint.Fits, rule.Joint.HistoryStart = s.fits, start
+	rule.Peers.Fits, rule.Peers.HistoryStart = s.fits, start
+	units, err := rule.units(answer)
+	if err != nil {
+		return nil, err
+	}
 	var found []evaluate.SelfTested
-	for _, member := range sampled(answer.Set.Members, from, at) {
-		var one evaluate.SelfTested
+	for _, one := range sampled(rule.subjects(units, answer.clean), from, at) {
+		var got evaluate.SelfTested
 		err := s.slotted(ctx, func() (err error) {
-			one, err = test.Case(ctx, evaluate.Case{Series: member, From: from, To: at})
+			got, err = one.test.Case(ctx, one.Case)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, one)
+		found = append(found, got)
 	}
-	budget, _ := evaluate.BudgetOf(judge.Detector)
+	budget, _ := evaluate.BudgetOf(rule.options())
 	joint, reasons := evaluate.Joint(found, budget)
 	outcome := string(joint)
 	if blind, why := evaluate.Blind(found); blind {
@@ -224,16 +226,4 @@ func (s *Scorer) slotted(ctx context.Context, do func() error) error {
 	}
 	defer func() { <-s.slots }()
 	return do()
-}
-
-// sampled returns some of the series that have samples in [from, to], chosen by their labels alone.
-func sampled(all []series.Series, from, to int64) []series.Series {
-	var live []series.Series
-	for _, s := range all {
-		if s.Between(from, to+1).Present() > 0 {
-			live = append(live, s)
-		}
-	}
-	slices.SortFunc(live, func(a, b series.Series) int { return cmp.Compare(mixed(a.Labels), mixed(b.Labels)) })
-	return live[:min(len(live), testSeries)]
 }

@@ -1,9 +1,6 @@
 package scorer
 
 import (
-	"math"
-
-	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -35,18 +32,19 @@ func (e *evaluation) offer(w *prom.RemoteWriter, st *ruleState, kept []judged) {
 	now := map[string]written{}
 	for _, k := range kept {
 		newest := newest(k.verdicts)
-		for f, labels := range e.named(k.labels) {
+		for _, o := range k.outputs {
+			labels := named(o)
 			key := labels.String()
 			before, known := st.written[key]
 			from := e.from
 			if known {
 				from = before.last + e.rule.Step.Milliseconds()
 			}
-			samples = append(samples, samplesOf(k.verdicts, f, labels, from)...)
+			samples = append(samples, k.samples(o, labels, from)...)
 			if newest < 0 {
 				continue
 			}
-			if p := pointAt(k.verdicts, newest); !math.IsNaN(p.score) && !math.IsNaN(p.values()[f]) {
+			if x := k.at(o, newest); x == x {
 				now[key] = written{labels, max(before.last, k.verdicts.Series.Grid.At(newest))}
 			}
 		}
@@ -62,26 +60,22 @@ func (e *evaluation) offer(w *prom.RemoteWriter, st *ruleState, kept []judged) {
 	}
 }
 
-// samplesOf returns what family f says of each sample from that time on.
-func samplesOf(v detect.Verdicts, f int, labels series.Labels, from int64) []prom.Sample {
+// samples returns what an output says of each sample from that time on.
+func (f judged) samples(o output, labels series.Labels, from int64) []prom.Sample {
 	var out []prom.Sample
-	first, end := v.Series.Grid.Clamp(from, v.Series.Grid.End())
+	grid := f.verdicts.Series.Grid
+	first, end := grid.Clamp(from, grid.End())
 	for i := first; i < end; i++ {
-		p := pointAt(v, i)
-		if x := p.values()[f]; !math.IsNaN(p.score) && !math.IsNaN(x) {
-			out = append(out, prom.Sample{Labels: labels, Time: v.Series.Grid.At(i), Value: x})
+		if x := f.at(o, i); x == x {
+			out = append(out, prom.Sample{Labels: labels, Time: grid.At(i), Value: x})
 		}
 	}
 	return out
 }
 
-// named returns the labels with the name of each family.
-func (e *evaluation) named(labels series.Labels) [5]series.Labels {
-	var out [5]series.Labels
-	for i, f := range families {
-		m := labels.Map()
-		m["__name__"] = f[0]
-		out[i] = series.FromMap(m)
-	}
-	return out
+// named returns the labels of an output with its name.
+func named(o output) series.Labels {
+	m := o.labels.Map()
+	m["__name__"] = families[o.family][0]
+	return series.FromMap(m)
 }

@@ -88,18 +88,25 @@ func (c *checkCommand) file(ctx context.Context, client *prom.Client, name strin
 	return worst
 }
 
-// try asks the server for the newest value of a rule's series.
+// try asks the server for the newest value of a rule's series, and of its filter.
 func (c *checkCommand) try(ctx context.Context, client *prom.Client, file string, conf scorer.Config, r scorer.Rule) error {
-	v, err := client.Instant(ctx, r.Query(conf.Prometheus), time.Now().UnixMilli())
-	if err != nil {
-		fmt.Fprintln(c.stderr, scorer.Problem{File: file, Line: r.Line, Rule: r.Name, Text: "field \"expr\": " + err.Error()})
-		var failed *prom.Error
-		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
-			return badInput(errCheck)
+	now := time.Now().UnixMilli()
+	n := 0
+	for _, q := range r.Queries(conf.Prometheus) {
+		v, err := client.Instant(ctx, q.Expr, now)
+		if err != nil {
+			fmt.Fprintln(c.stderr, scorer.Problem{File: file, Line: r.Line, Rule: r.Name, Text: fmt.Sprintf("field %q: %s", q.Field, err)})
+			var failed *prom.Error
+			if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
+				return badInput(errCheck)
+			}
+			return err
 		}
-		return err
+		if q.Field != "clean" {
+			n += len(v.Samples)
+		}
 	}
-	fmt.Fprintf(c.stdout, "  %s\n", c.text("check.tried", "rule", r.Name, "n", strconv.Itoa(len(v.Samples))))
+	fmt.Fprintf(c.stdout, "  %s\n", c.text("check.tried", "rule", r.Name, "n", strconv.Itoa(n)))
 	return nil
 }
 
