@@ -28,6 +28,7 @@ type table struct {
 type csvOptions struct {
 	unit   unit
 	values []string // names of the wanted value columns; empty: found by name
+	clean  string   // name of the column that marks what is fit for training: it is the last of the columns read; "" for none
 	step   int64    // of rows without timestamp, milliseconds
 }
 
@@ -279,8 +280,10 @@ func (p *csvReader) guess(stamp []byte) {
 
 // byPlace is for a file without header: one value, or timestamp and value and what is ignored.
 func (p *csvReader) byPlace() error {
-	if len(p.o.values) > 0 {
-		return badInputf("%s: value column %q is asked for, but there is no header with names", p.name, p.o.values[0])
+	for _, want := range append(slices.Clone(p.o.values), p.o.clean) {
+		if want != "" {
+			return badInputf("%s: value column %q is asked for, but there is no header with names", p.name, want)
+		}
 	}
 	p.columns = []string{"value"}
 	if len(p.fields) == 1 {
@@ -319,15 +322,27 @@ func (p *csvReader) byName() error {
 	} else {
 		p.value = valueColumns(lower, p.time)
 	}
+	slices.Sort(p.value) // columns are named in the order of the file
+	p.value = slices.Compact(p.value)
+	clean := -1
+	if p.o.clean != "" {
+		if clean = slices.Index(p.header, p.o.clean); clean < 0 {
+			return badInputf("%s: --clean: no column %q, want one of %s", p.name, p.o.clean, strings.Join(p.header, ", "))
+		}
+		p.value = slices.DeleteFunc(p.value, func(i int) bool { return i == clean })
+	}
 	if len(p.value) == 0 {
 		return badInputf("%s: got columns %s, want one named value; name another with --value", p.name, strings.Join(p.header, ", "))
 	}
 	for i, h := range p.header {
 		if slices.Contains(p.value, i) {
 			p.columns = append(p.columns, h)
-		} else if i != p.time {
+		} else if i != p.time && i != clean {
 			p.ignored = append(p.ignored, h)
 		}
+	}
+	if clean >= 0 {
+		p.value, p.columns = append(p.value, clean), append(p.columns, p.o.clean)
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type detectCommand struct {
 	quiet  bool
 	unit   string
 	values []string
+	clean  string
 	// workers judge stretches of one input at once.
 	workers int
 }
@@ -39,6 +40,7 @@ func (p program) addDetect(app *kingpin.Application) (string, command) {
 	cmd.Arg("file", p.text("help.file")).StringsVar(&d.files)
 	d.judging.flags(p, cmd)
 	d.query.flags(p, cmd)
+	cmd.Flag("clean", p.text("help.clean")).PlaceHolder("COLUMN|PROMQL").StringVar(&d.clean)
 	cmd.Flag("value", p.text("help.value")).PlaceHolder("COLUMN").StringsVar(&d.values)
 	cmd.Flag("time-unit", p.text("help.time-unit")).Default("auto").StringVar(&d.unit)
 	cmd.Flag("output", p.text("help.output")).Short('o').PlaceHolder("DIR").StringVar(&d.output)
@@ -88,6 +90,9 @@ func (d *detectCommand) check() error {
 	if err := oneOf("--time-unit", d.unit, unitNames); err != nil {
 		return err
 	}
+	if err := anchoredOnly(d.clean, d.fitting); err != nil {
+		return err
+	}
 	switch {
 	case d.query.given() && len(d.files) > 0:
 		return badInputf("got files and --prometheus.url or --query, want either")
@@ -129,14 +134,14 @@ func (d *detectCommand) outFormat() string {
 // file judges one CSV file and writes its verdicts.
 func (d *detectCommand) file(ctx context.Context, name string, out *bufio.Writer) error {
 	step := d.rowStep()
-	t, err := readFile(name, d.stdin, csvOptions{unit: timeUnits[d.unit], values: d.values, step: step})
+	t, err := readFile(name, d.stdin, csvOptions{unit: timeUnits[d.unit], values: d.values, clean: d.clean, step: step})
 	if err != nil {
 		return err
 	}
 	if name == "-" {
 		t.name = "stdin"
 	}
-	if err := d.joint(t); err != nil {
+	if err := d.oneColumn(t); err != nil {
 		return err
 	}
 	stepText, err := d.stepOf(t)
@@ -154,7 +159,8 @@ func (d *detectCommand) file(ctx context.Context, name string, out *bufio.Writer
 	if !d.quiet {
 		d.notes(t, l, judge)
 	}
-	return d.write(ctx, output{table: t, laid: l, judge: judge, out: out, first: true}, judgeTable(ctx, judge, d.fitting, t, l, d.workers))
+	t, l, clean := takeClean(t, l, d.clean)
+	return d.write(ctx, output{table: t, laid: l, judge: judge, out: out, first: true}, judgeTable(ctx, judge, d.fitting, t, l, clean, d.workers))
 }
 
 // rowStep is the distance of rows without timestamp: the step, a minute when that is to be found.
@@ -181,13 +187,17 @@ func (d *detectCommand) stepOf(t *table) (string, error) {
 	return spell(ms), nil
 }
 
-// joint refuses vectors for detectors of single series.
-func (d *detectCommand) joint(t *table) error {
-	if len(t.columns) == 1 {
+// oneColumn refuses vectors for detectors of single series.
+func (d *detectCommand) oneColumn(t *table) error {
+	columns := t.columns
+	if d.clean != "" {
+		columns = columns[:len(columns)-1]
+	}
+	if len(columns) == 1 {
 		return nil
 	}
 	return badInputf("%s: got %d value columns (%s), but detector %s judges one: pick one with --value, or judge all as one vector with foreshock joint, or compare them with foreshock peers",
-		t.name, len(t.columns), strings.Join(t.columns, ", "), d.detector)
+		t.name, len(columns), strings.Join(columns, ", "), d.detector)
 }
 
 // notes tells what was done to rows that are not regular.

@@ -95,7 +95,7 @@ func TestPartsDoNotMatter(t *testing.T) {
 	hour := registry.Duration(time.Hour)
 	judge.Walk.Step, judge.Walk.Train, judge.Walk.Refit, judge.Walk.MinTrain, judge.Policy.Horizon = hour/12, 6*hour, hour, hour, 2*hour
 	read := func(workers int) ([]detect.Episode, detect.Verdicts, int) {
-		found, stop := newLookup(parts(t.Context(), judge, s, workers), true)
+		found, stop := newLookup(parts(t.Context(), judge, s, series.Series{}, workers), true)
 		defer stop()
 		for {
 			more, err := found.take()

@@ -62,7 +62,7 @@ func (c *jointCommand) run(ctx context.Context) error {
 	out := buffered(c.stdout)
 	w := jointWriter{out: out, lang: c.lang, zone: zone, several: len(vectors) > 1, intervals: c.format == "intervals"}
 	for _, v := range vectors {
-		found, err := judge.Vector(ctx, v, c.mask(in, v.Labels), in.shown.Start, in.shown.At(in.shown.N-1))
+		found, err := judge.Vector(ctx, v, c.mask(in.clean, v.Labels), in.shown.Start, in.shown.At(in.shown.N-1))
 		if errors.Is(err, detect.ErrDimensions) {
 			return badInput(err)
 		}

@@ -25,7 +25,7 @@ type lookback struct {
 	query                       rangeQuery
 	files, values               []string
 	unit, label, incidents, bad string
-	last                        string
+	last, clean                 string
 	quiet                       bool
 }
 
@@ -46,6 +46,7 @@ func (l *lookback) flags(p program, cmd *kingpin.CmdClause, last string) {
 	cmd.Flag("prometheus.url", p.text("help.prometheus.url")).PlaceHolder("URL").StringVar(&l.query.url)
 	l.query.http.flags(p, cmd)
 	cmd.Flag("query", p.text("help.query")).PlaceHolder("PROMQL").StringVar(&l.query.expr)
+	cmd.Flag("clean", p.text("help.clean")).PlaceHolder("COLUMN|PROMQL").StringVar(&l.clean)
 	cmd.Flag("value", p.text("help.value")).PlaceHolder("COLUMN").StringsVar(&l.values)
 	cmd.Flag("time-unit", p.text("help.time-unit")).Default("auto").StringVar(&l.unit)
 	cmd.Flag("label", p.text("help.label")).PlaceHolder("COLUMN").StringVar(&l.label)
@@ -118,13 +119,17 @@ func (l *lookback) load(ctx context.Context, p program) ([]past, error) {
 
 // fromFile reads the last part of a file, and before it what fits learn from.
 func (l *lookback) fromFile(p program, name string, last registry.Duration, told []evaluate.Incident) (past, error) {
-	options := csvOptions{unit: timeUnits[l.unit], values: l.values, step: detect.DefaultWalk().Step.Milliseconds()}
+	options := csvOptions{unit: timeUnits[l.unit], values: l.values, clean: l.clean, step: detect.DefaultWalk().Step.Milliseconds()}
 	t, err := readFile(name, p.stdin, options)
 	if err != nil {
 		return past{}, err
 	}
-	if len(t.columns) != 1 {
-		return past{}, badInputf("%s: got %d value columns (%s), want one: pick it with --value", name, len(t.columns), strings.Join(t.columns, ", "))
+	columns := t.columns
+	if l.clean != "" {
+		columns = columns[:len(columns)-1]
+	}
+	if len(columns) != 1 {
+		return past{}, badInputf("%s: got %d value columns (%s), want one: pick it with --value", name, len(columns), strings.Join(columns, ", "))
 	}
 	step := l.step
 	if step == "auto" {
@@ -144,6 +149,7 @@ func (l *lookback) fromFile(p program, name string, last registry.Duration, told
 	if err != nil {
 		return past{}, err
 	}
+	_, laid, clean := takeClean(t, laid, l.clean)
 	s := laid.set.Members[0]
 	s.Labels = series.FromMap(map[string]string{"file": name})
 	to := s.Grid.End() - s.Grid.Step
@@ -152,12 +158,12 @@ func (l *lookback) fromFile(p program, name string, last registry.Duration, told
 			return past{}, err
 		}
 	}
-	out := past{name: name, judge: judge, Case: evaluate.Case{Series: s, From: max(s.Grid.Start, to-last.Milliseconds()+s.Grid.Step), To: to, Incidents: told}}
+	out := past{name: name, judge: judge, Case: evaluate.Case{Series: s, From: max(s.Grid.Start, to-last.Milliseconds()+s.Grid.Step), To: to, Incidents: told, Clean: clean}}
 	if l.label != "" {
 		if name == "-" {
 			return past{}, badInputf("--label: got %q with standard input, which can be read once: want a file", l.label)
 		}
-		options.values = []string{l.label}
+		options.values, options.clean = []string{l.label}, ""
 		marks, err := readFile(name, p.stdin, options)
 		if err != nil {
 			return past{}, err
@@ -230,6 +236,14 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 		}
 		bad = marks.Members
 	}
+	var clean detect.Clean
+	if l.clean != "" {
+		filter, err := ask("--clean", l.clean, grid)
+		if err != nil {
+			return nil, err
+		}
+		clean = detect.NewClean(l.clean, filter)
+	}
 	known, _ := client.History(ctx, now.UnixMilli()) // a proxy may let queries through and nothing else
 	judge.HistoryStart = known.Start(now.UnixMilli())
 	judge.Fits = detect.NewFits(fitBytes)
@@ -238,7 +252,11 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 		if s.Between(from, to+1).Present() == 0 {
 			continue // it ended before
 		}
-		c := evaluate.Case{Series: s, From: from, To: to, Incidents: told}
+		mask, fit := clean.Mask(s.Labels)
+		if !fit && !l.quiet {
+			p.note(p.text("note.unfit", "series", s.Labels.String()))
+		}
+		c := evaluate.Case{Series: s, Clean: mask, From: from, To: to, Incidents: told}
 		if l.bad != "" {
 			c.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.IncidentsOf(s.Labels, bad)...)
 		}

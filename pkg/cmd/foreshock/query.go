@@ -94,28 +94,50 @@ func (d *detectCommand) runQuery(ctx context.Context) error {
 		return err
 	}
 	judge.HistoryStart = known.Start(now.UnixMilli())
+	var clean detect.Clean
+	if d.clean != "" {
+		filter, err := d.ask(ctx, "--clean", d.clean, fetch)
+		if err != nil {
+			return err
+		}
+		clean = detect.NewClean(d.clean, filter.Set)
+	}
 	if at, ok := known.Cut(set); ok && !d.quiet && !d.fitting.review() {
 		d.note(d.text("note.history-cut", "time", clock(at), "train", judge.Walk.Train.String()))
 	}
-	return d.writeSet(ctx, set, judge, grid)
+	return d.writeSet(ctx, set, clean, judge, grid)
 }
 
 // fetch asks for the samples, and how far back those of the server reach.
 func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set, prom.History, error) {
+	answer, err := d.ask(ctx, "--query", d.query.expr, grid)
+	if err != nil {
+		return series.Set{}, prom.History{}, err
+	}
 	client, err := d.query.http.client(d.query.url)
 	if err != nil {
 		return series.Set{}, prom.History{}, err
 	}
 	defer client.Close()
-	answer, err := client.Range(ctx, d.query.expr, grid)
+	known, _ := client.History(ctx, time.Now().UnixMilli()) // a proxy may let queries through and nothing else
+	return answer.Set, known, nil
+}
+
+// ask asks for the samples of an expression, which a flag gave.
+func (d *detectCommand) ask(ctx context.Context, flag, expr string, grid series.Grid) (prom.Answer, error) {
+	client, err := d.query.http.client(d.query.url)
+	if err != nil {
+		return prom.Answer{}, err
+	}
+	defer client.Close()
+	answer, err := client.Range(ctx, expr, grid)
 	if err != nil {
 		var failed *prom.Error
 		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
-			return series.Set{}, prom.History{}, badInputf("--query: %w", err)
+			return prom.Answer{}, badInputf("%s: %w", flag, err)
 		}
-		return series.Set{}, prom.History{}, err
+		return prom.Answer{}, err
 	}
-	known, _ := client.History(ctx, time.Now().UnixMilli()) // a proxy may let queries through and nothing else
 	if !d.quiet {
 		for _, w := range answer.Warnings {
 			d.note(w)
@@ -124,11 +146,20 @@ func (d *detectCommand) fetch(ctx context.Context, grid series.Grid) (series.Set
 			d.note(n.Text)
 		}
 	}
-	return answer.Set, known, nil
+	return answer, nil
+}
+
+// mask returns where a series is fit for training, and says when the filter knows nothing of it.
+func (d *detectCommand) mask(clean detect.Clean, labels series.Labels) series.Series {
+	mask, found := clean.Mask(labels)
+	if !found && !d.quiet {
+		d.note(d.text("note.unfit", "series", labels.String()))
+	}
+	return mask
 }
 
 // writeSet judges and writes each series of an answer.
-func (d *detectCommand) writeSet(ctx context.Context, set series.Set, judge detect.Judge, grid series.Grid) error {
+func (d *detectCommand) writeSet(ctx context.Context, set series.Set, clean detect.Clean, judge detect.Judge, grid series.Grid) error {
 	if len(set.Members) == 0 {
 		return badInputf("--query: %s: the answer holds no series from %s to %s", d.query.expr, clock(set.Grid.Start), clock(grid.End()-grid.Step))
 	}
@@ -143,7 +174,7 @@ func (d *detectCommand) writeSet(ctx context.Context, set series.Set, judge dete
 	for i, s := range set.Members {
 		o := seriesOutput(s, grid, judge)
 		o.out, o.first, o.withSeries = out, i == 0, len(set.Members) > 1
-		if err := d.write(ctx, o, d.judgeSeries(ctx, judge, s, grid)); err != nil {
+		if err := d.write(ctx, o, d.judgeSeries(ctx, judge, s, d.mask(clean, s.Labels), grid)); err != nil {
 			return err
 		}
 	}
@@ -153,12 +184,12 @@ func (d *detectCommand) writeSet(ctx context.Context, set series.Set, judge dete
 	return nil
 }
 
-func (d *detectCommand) judgeSeries(ctx context.Context, judge detect.Judge, s series.Series, grid series.Grid) iter.Seq2[detect.Verdicts, error] {
+func (d *detectCommand) judgeSeries(ctx context.Context, judge detect.Judge, s, clean series.Series, grid series.Grid) iter.Seq2[detect.Verdicts, error] {
 	if d.fitting.review() {
 		return reviewed(judge, s, 0)
 	}
 	return func(yield func(detect.Verdicts, error) bool) {
-		v, err := judge.Series(ctx, s, grid.Start, grid.End()-grid.Step)
+		v, err := judge.Filtered(ctx, s, clean, grid.Start, grid.End()-grid.Step)
 		yield(v, err)
 	}
 }

@@ -312,8 +312,8 @@ func (r *replayCommand) texts(report replayReport) (rule, query string) {
 		expr = "my_metric"
 	}
 	judge := report.search.Chosen().Judge
-	rule, err1 := evaluate.RuleText(r.rule, expr, "", judge)
-	query, err2 := evaluate.QueryText(expr, "", judge)
+	rule, err1 := evaluate.RuleText(r.rule, expr, r.clean, judge)
+	query, err2 := evaluate.QueryText(expr, r.clean, judge)
 	if err := errors.Join(err1, err2); err != nil {
 		return err.Error(), ""
 	}

@@ -19,7 +19,6 @@ import (
 // severalCommand is what `foreshock joint` and `foreshock peers` have in common: several series at once, from a file with a column for each or from PromQL.
 type severalCommand struct {
 	detectCommand
-	clean   string
 	groupBy []string
 }
 
@@ -162,23 +161,13 @@ func (s *severalCommand) fromQuery(ctx context.Context, exprs []string) (input, 
 		return input{}, nil, badInputf("--query: the answer holds no series from %s to %s", clock(fetch.Start), clock(in.shown.End()-in.shown.Step))
 	}
 	if s.clean != "" {
-		s.query.expr = s.clean
-		set, _, err := s.fetch(ctx, fetch)
+		filter, err := s.ask(ctx, "--clean", s.clean, fetch)
 		if err != nil {
 			return input{}, nil, err
 		}
-		in.clean = detect.NewClean(s.clean, set)
+		in.clean = detect.NewClean(s.clean, filter.Set)
 	}
 	return in, sets, nil
-}
-
-// mask returns where a series is fit for training, and says when the filter knows nothing of it.
-func (s *severalCommand) mask(in input, labels series.Labels) series.Series {
-	mask, found := in.clean.Mask(labels)
-	if !found && !s.quiet {
-		s.note(s.text("note.unfit", "series", labels.String()))
-	}
-	return mask
 }
 
 // peersCommand is `foreshock peers`.
@@ -224,7 +213,7 @@ func (c *peersCommand) run(ctx context.Context) error {
 	for _, g := range in.set.GroupBy(c.groupBy...) {
 		f := detect.Fleet{Labels: g.Labels, Set: g.Set}
 		for _, m := range g.Members {
-			f.Clean = append(f.Clean, c.mask(in, m.Labels))
+			f.Clean = append(f.Clean, c.mask(in.clean, m.Labels))
 		}
 		found, err := judge.Fleet(ctx, f, in.shown.Start, in.shown.At(in.shown.N-1))
 		if err != nil {

@@ -46,8 +46,8 @@ func (f fitting) name() string {
 }
 
 // parts yields the verdicts of a series in consecutive stretches, in order. A verdict does not depend on the range that it is asked in, so
-// the stretches bound the memory and are judged by that many workers at once.
-func parts(ctx context.Context, j detect.Judge, s series.Series, workers int) iter.Seq2[detect.Verdicts, error] {
+// the stretches bound the memory and are judged by that many workers at once. Fits learn where clean has a value; the zero series: from all.
+func parts(ctx context.Context, j detect.Judge, s, clean series.Series, workers int) iter.Seq2[detect.Verdicts, error] {
 	step := s.Grid.Step
 	// An episode that is open at the end of a stretch ends within the horizon, so that the next, asked from so much earlier, tells its end.
 	back := int(j.Policy.Horizon.Milliseconds() / step)
@@ -71,7 +71,7 @@ func parts(ctx context.Context, j detect.Judge, s series.Series, workers int) it
 			before := min(i, back)
 			from, to := s.Grid.At(i-before), s.Grid.At(min(i+length, s.Grid.N)-1)
 			go func() {
-				v, err := j.Series(ctx, s, from, to)
+				v, err := j.Filtered(ctx, s, clean, from, to)
 				if err == nil {
 					v = without(v, before)
 				}
@@ -113,7 +113,7 @@ func reviewed(j detect.Judge, s series.Series, fitted int) iter.Seq2[detect.Verd
 }
 
 // judgeTable yields the verdicts of a laid table, member 0 of its set.
-func judgeTable(ctx context.Context, j detect.Judge, f fitting, t *table, l *laid, workers int) iter.Seq2[detect.Verdicts, error] {
+func judgeTable(ctx context.Context, j detect.Judge, f fitting, t *table, l *laid, clean series.Series, workers int) iter.Seq2[detect.Verdicts, error] {
 	s := l.set.Members[0]
 	switch f.mode {
 	case "all":
@@ -125,7 +125,7 @@ func judgeTable(ctx context.Context, j detect.Judge, f fitting, t *table, l *lai
 		}
 		return reviewed(j, s, last+1)
 	}
-	return parts(ctx, j, s, workers)
+	return parts(ctx, j, s, clean, workers)
 }
 
 // lookup finds verdicts by time, taking stretches as they are needed. Behind the last asked time it keeps them only when told so.
