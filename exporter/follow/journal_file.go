@@ -334,7 +334,7 @@ func (j *journalFile) unpack(offset uint64, head int, size uint64, how byte, lim
 		}
 		return out[:n], uint64(n), nil
 	}
-	return nil, 0, fmt.Errorf("%w: a datum in XZ, which is not supported", errJournal)
+	return unpackXZ(packed, limit)
 }
 
 func (j *journalFile) unpackZSTD(packed []byte, limit int) ([]byte, uint64, error) {
