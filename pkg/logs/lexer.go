@@ -23,6 +23,7 @@ type lexer struct {
 	slots int32
 
 	strong int // length of the key right behind its last hole, -1: none yet
+	named  int // length of the key right behind its last sign = or : if what stands before that names a secret, else 0
 	line   []byte
 	masks  []customMask
 	spans  []span
@@ -66,7 +67,7 @@ var joins = func() (t [256]bool) {
 
 // run masks the line into key and parts. The line is not kept.
 func (l *lexer) run(line []byte) {
-	l.key, l.parts, l.slots, l.strong, l.line = l.key[:0], l.parts[:0], 0, -1, line
+	l.key, l.parts, l.slots, l.strong, l.named, l.line = l.key[:0], l.parts[:0], 0, -1, 0, line
 	l.spans = findSpans(l.spans[:0], l.masks, line)
 	nextSpan := 0
 	i, n := 0, len(line)
@@ -175,6 +176,9 @@ func (l *lexer) delim(i, limit int) int {
 		}
 	}
 	l.key = append(l.key, c)
+	if c == '=' || c == ':' {
+		l.sign()
+	}
 	return i + 1
 }
 

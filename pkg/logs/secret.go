@@ -9,35 +9,31 @@ import (
 
 // secret reports whether what comes next is the value of a key that names a secret: such a value is always masked, whatever it looks like.
 func (l *lexer) secret() bool {
-	n := len(l.key)
-	if n < 4 {
+	if l.named == 0 || l.named > len(l.key) {
 		return false
 	}
-	switch l.key[n-1] {
-	case '=', ':':
-	case ' ', '"', '\'', '\\':
-		switch l.key[n-2] {
-		case '=', ':', ' ', '"', '\'', '\\':
-		default:
+	for _, c := range l.key[l.named:] {
+		if !quoting(c) {
 			return false
 		}
-	default:
-		return false
 	}
+	return true
+}
+
+// sign notes whether the key before the sign = or : that was just copied names a secret: asked once for a sign and not for every word behind it.
+func (l *lexer) sign() {
+	n := len(l.key) - 1
 	for n > 0 && quoting(l.key[n-1]) {
-		n--
-	}
-	if n < 4 || l.key[n-1] != '=' && l.key[n-1] != ':' {
-		return false
-	}
-	for n--; n > 0 && quoting(l.key[n-1]); {
 		n--
 	}
 	start := n
 	for start > 0 && n-start < 40 && classes[l.key[start-1]] < cDelim && l.key[start-1] > maybe {
 		start--
 	}
-	return namesSecret(l.key[start:n])
+	l.named = 0
+	if namesSecret(l.key[start:n]) {
+		l.named = len(l.key)
+	}
 }
 
 func quoting(c byte) bool { return c == ' ' || c == '"' || c == '\'' || c == '\\' }
