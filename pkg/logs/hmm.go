@@ -262,3 +262,18 @@ func toOne(x []float64, floor float64) {
 		x[i] /= after
 	}
 }
+
+// Phases returns the most probable phase of each event of a session under a model of "hmm", by Viterbi's method, as numbers from 0 on; of a session of more
+// than 1,000 events those of the first 1,000. Other models know no phases: false.
+func Phases(m SequenceModel, events []ID) ([]int, bool) {
+	c, ok := m.(*calibrated)
+	if !ok {
+		return nil, false
+	}
+	h, ok := c.raw.(*hidden)
+	if !ok {
+		return nil, false
+	}
+	states := h.path(events)
+	return states[:len(states)-1], true // the last one is that of the end
+}

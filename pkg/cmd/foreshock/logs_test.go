@@ -116,6 +116,73 @@ func TestLogsScore(t *testing.T) {
 	}
 }
 
+// Sessions of three parts: each part is a phase, in order.
+func TestLogsPhases(t *testing.T) {
+	t.Parallel()
+	var train strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&train, "s%d,in%s look%s out\n", i, strings.Repeat(" in", i%2), strings.Repeat(" look", i%3))
+	}
+	a := write(t, "train.txt", train.String())
+	b := write(t, "test.txt", "whole,in look look out\nlong,in in in look out\n")
+	got := foreshock(t, "", "logs", "phases", "--train", a, "--test", b, "-p", "states=3")
+	want := [][]string{
+		{"whole", "0", "1", "in"},
+		{"whole", "1", "2", "look"},
+		{"whole", "2", "2", "look"},
+		{"whole", "3", "3", "out"},
+		{"long", "0", "1", "in"},
+		{"long", "1", "1", "in"},
+		{"long", "2", "1", "in"},
+		{"long", "3", "2", "look"},
+		{"long", "4", "3", "out"},
+	}
+	if d := cmp.Diff(want, records(t, got.out)); d != "" {
+		t.Errorf("exit code %d, %s (-want +got):\n%s", got.code, got.errors, d)
+	}
+	got = foreshock(t, "", "logs", "phases", "--train", a, "-p", "states=3", "--format", "phases")
+	want = [][]string{{"1", "60", "0.333", "90 × in"}, {"2", "60", "0.444", "120 × look"}, {"3", "60", "0.222", "60 × out"}}
+	if d := cmp.Diff(want, records(t, got.out)); d != "" {
+		t.Errorf("exit code %d, %s (-want +got):\n%s", got.code, got.errors, d)
+	}
+}
+
+// What follows what, from raw lines, in all three forms; texts are data in each.
+func TestLogsFlow(t *testing.T) {
+	t.Parallel()
+	var raw strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&raw, "req=%04d say \"hi\\\"\n", i)
+		if i < 15 {
+			fmt.Fprintf(&raw, "req=%04d work\n", i)
+		}
+	}
+	a := write(t, "raw.log", raw.String())
+	args := []string{"logs", "flow", "--train", a, "--session", `req=(\d+)`}
+	got := foreshock(t, "", args...)
+	say, work := `req=<*> say "hi\"`, "req=<*> work"
+	want := [][]string{{"begin", say, "20", "1.0000"}, {say, work, "15", "0.7500"}, {say, "end", "5", "0.2500"}, {work, "end", "15", "1.0000"}}
+	if d := cmp.Diff(want, records(t, got.out)); d != "" {
+		t.Errorf("exit code %d, %s (-want +got):\n%s", got.code, got.errors, d)
+	}
+	got = foreshock(t, "", append(args, "--least", "0.3")...)
+	if rows := records(t, got.out); len(rows) != 3 {
+		t.Errorf("without rare edges: %q", rows)
+	}
+	got = foreshock(t, "", append(args, "--format", "dot")...)
+	if !strings.HasPrefix(got.out, "digraph flow {\n") || !strings.Contains(got.out, `label="req=<*> say \"hi\\\""`) || !strings.Contains(got.out, `n2 -> n3 [label="15 (75 %)"]`) {
+		t.Errorf("for Graphviz: %s", got.out)
+	}
+	got = foreshock(t, "", append(args, "--format", "json")...)
+	var graph struct {
+		Nodes []struct{ Event string }
+		Edges []struct{ From, To, Count int }
+	}
+	if err := json.Unmarshal([]byte(got.out), &graph); err != nil || len(graph.Nodes) != 4 || graph.Nodes[2].Event != say || len(graph.Edges) != 4 || graph.Edges[1].Count != 15 {
+		t.Errorf("as JSON: %v %s", err, got.out)
+	}
+}
+
 // A mistake is one sentence that names the flag, the value and what is allowed.
 func TestLogsMistakes(t *testing.T) {
 	t.Parallel()
@@ -139,6 +206,12 @@ func TestLogsMistakes(t *testing.T) {
 		"line 1: got \"[notice] work":  {"score", "--train", write(t, "raw.log", strings.Repeat("[notice] worker init ok\n", 20)), "--test", some},
 		"line 21: got \"[notice] a, b": {"score", "--train", write(t, "raw2.log", strings.Repeat("1 2 3\n", 20)+"[notice] a, b\n"), "--test", some},
 		"--splits":                     {"score", "--train", some, "--abnormal", some, "--splits", "0"},
+		"--format: got \"xml\"":        {"phases", "--train", some, "--format", "xml"},
+		"a file of sessions to learn":  {"phases"},
+		"states":                       {"phases", "--train", some, "-p", "states=0"},
+		"want a file of sessions":      {"flow"},
+		"--least":                      {"flow", "--train", some, "--least", "2"},
+		"want a share from":            {"flow", "--train", some, "--least", "NaN"},
 		"--ratio":                      {"score", "--train", some, "--abnormal", some, "--ratio", "-1"},
 	} {
 		got := foreshock(t, "", append([]string{"logs"}, args...)...)

@@ -56,7 +56,8 @@ func (p program) application() (*kingpin.Application, map[string]command) {
 	app.Flag("lang", p.text("help.lang")).PlaceHolder("en|zh-Hans").Default(p.lang).String()
 	commands := map[string]command{}
 	for _, add := range []func(*kingpin.Application) (string, command){
-		p.addDetect, p.addJoint, p.addPeers, p.addReplay, p.addSelftest, p.addDetectors, p.addEvaluate, p.addScore, p.addEstimate, p.addCheck, p.addLogsParse, p.addLogsScore,
+		p.addDetect, p.addJoint, p.addPeers, p.addReplay, p.addSelftest, p.addDetectors, p.addEvaluate, p.addScore, p.addEstimate, p.addCheck, p.addLogsParse, p.addLogsScore, p.addLogsPhases,
+		p.addLogsFlow,
 	} {
 		name, do := add(app)
 		commands[name] = do
