@@ -27,11 +27,11 @@ var may = map[string][]string{
 	"pkg/loki": {"pkg/series"}, "pkg/loki/lokitest": {},
 	"pkg/httpserver": {},
 	"pkg/scorer":     {"pkg/series", "pkg/robust", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
-	"pkg/casesapi":   {},
+	"pkg/casesapi":   {"pkg/series"},
 	"pkg/plugin":     {"pkg/casesapi", "pkg/logs", "pkg/loki", "pkg/series", "pkg/detect", "pkg/evaluate", "pkg/prom", "pkg/registry", "pkg/message"},
 	"pkg":            {"pkg/plugin"},
 	"pkg/cmd/foreshock": {
-		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver", "pkg/logs",
+		"pkg/series", "pkg/detect", "pkg/prom", "pkg/registry", "pkg/message", "pkg/chart", "pkg/evaluate", "pkg/scorer", "pkg/httpserver", "pkg/logs", "pkg/casesapi",
 	},
 	"pkg/cmd/demo": {"*"},
 

@@ -101,3 +101,51 @@ func TestBadAnswers(t *testing.T) {
 		}
 	}
 }
+
+// Cases of the past are those that were open at some time of the range, each once, by the labels of their alerts.
+func TestPast(t *testing.T) {
+	t.Parallel()
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("state") == "open" { // opened long ago and never touched since
+			fmt.Fprint(w, `{"cases": [{"id": "old", "openedAt": "2026-01-01T00:00:00Z", "labels": {"service": "api"}}, {"id": "b", "startedAt": "2026-02-02T00:00:00Z", "labels": {"service": "db"}}]}`)
+			return
+		}
+		if got := r.URL.Query().Get("since"); got != "2026-02-01T00:00:00Z" {
+			t.Errorf("since %s", got)
+		}
+		fmt.Fprint(w, `{"cases": [
+			{"id": "a", "startedAt": "2026-02-03T00:00:00Z", "openedAt": "2026-02-03T00:05:00Z", "resolvedAt": "2026-02-03T01:00:00Z", "labels": {"service": "api", "severity": "critical"}},
+			{"id": "b", "startedAt": "2026-02-02T00:00:00Z", "labels": {"service": "db"}},
+			{"id": "before", "startedAt": "2026-01-30T00:00:00Z", "resolvedAt": "2026-01-31T00:00:00Z"},
+			{"id": "after", "startedAt": "2026-02-09T00:00:00Z"}]}`)
+	})
+	from, to := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 2, 8, 0, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		`{}`: "a b old", `{service="api"}`: "a old", `service=~"api|db",severity!="critical"`: "b old", `{service="none"}`: "",
+	} {
+		s, err := ParseSelector(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		past, more, err := c.Past(t.Context(), s, from, to)
+		if err != nil || more {
+			t.Fatal(err, more)
+		}
+		var ids []string
+		for _, one := range past {
+			ids = append(ids, one.ID)
+		}
+		if got := strings.Join(ids, " "); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	for _, text := range []string{"", "service", `{a=~"["}`} {
+		if _, err := ParseSelector(text); err == nil || !strings.Contains(err.Error(), "want matchers like") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	began, ended := Case{OpenedAt: from}.Span(to)
+	if began != from || ended != to {
+		t.Errorf("a case that is open still: %v to %v", began, ended)
+	}
+}

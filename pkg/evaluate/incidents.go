@@ -46,6 +46,37 @@ func IncidentsOf(labels series.Labels, told []series.Series) []Incident {
 	return joinedIncidents(all)
 }
 
+// PastCase is an incident with labels.
+type PastCase struct {
+	Incident
+	Labels series.Labels
+}
+
+// IncidentsAbout returns the incidents that may concern a series: all labels that both have are the same, and there is one, unless the series has none itself, like a sum over
+// everything. The name of the metric does not matter.
+func IncidentsAbout(labels series.Labels, told []PastCase) []Incident {
+	own := labels.Without("__name__")
+	all := []Incident{}
+	for _, t := range told {
+		common, same := 0, true
+		for _, l := range own {
+			if x := t.Labels.Get(l.Name); x != "" {
+				common++
+				same = same && x == l.Value
+			}
+		}
+		if same && (common > 0 || len(own) == 0) {
+			all = append(all, t.Incident)
+		}
+	}
+	return joinedIncidents(all)
+}
+
+// Joined returns several lists as one, in order, overlapping incidents as one. It is never nil: that something is known, if only that nothing was wrong, counts.
+func Joined(lists ...[]Incident) []Incident {
+	return append([]Incident{}, joinedIncidents(slices.Concat(lists...))...)
+}
+
 // joinedIncidents returns incidents in order, overlapping ones as one.
 func joinedIncidents(all []Incident) []Incident {
 	slices.SortFunc(all, func(a, b Incident) int { return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To)) })

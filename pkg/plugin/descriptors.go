@@ -110,7 +110,7 @@ func describeAll[T any](lang, prefix, params string, of *registry.Of[T]) []Detec
 }
 
 // ownFields are the names of the fields that some kinds have and others do not.
-var ownFields = []string{"last", "incidents", "wanted", "quick", "group_by", "clean"}
+var ownFields = []string{"last", "incidents", "cases", "wanted", "quick", "group_by", "clean"}
 
 // plainKind is a Kind without expression, detector and policy.
 type plainKind interface{ plain() }

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
+	"github.com/foreshock/foreshock/pkg/casesapi"
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/evaluate"
+	"github.com/foreshock/foreshock/pkg/message"
 	"github.com/foreshock/foreshock/pkg/registry"
 	"github.com/foreshock/foreshock/pkg/series"
 )
@@ -41,7 +45,51 @@ type replayQuery struct {
 	detectQuery
 	Last      registry.Duration `json:"last" min:"3600" max:"31536000" help:"How far back, from the end of the shown range."`
 	Incidents string            `json:"incidents" help:"PromQL that is not zero while something was known to be wrong: tells hits, misses and delays. Its labels choose the series."`
+	Cases     string            `json:"cases" help:"Past cases of the webhook tell what was wrong, too: those with these labels, like {service=\"checkout\"}; {} is all, empty none. A case concerns the series that agree with it in the labels that both have."`
 	Wanted    float64           `json:"wanted" min:"0" max:"1000" unit:"episodes/week" help:"Search the setting that raises at most so many false episodes a week and series; 0: no search."`
+}
+
+// Validate checks the matchers too.
+func (q *replayQuery) Validate() error {
+	if strings.TrimSpace(q.Cases) != "" {
+		if _, err := casesapi.ParseSelector(q.Cases); err != nil {
+			return fmt.Errorf("parameter \"cases\": %w", err)
+		}
+	}
+	return q.detectQuery.Validate()
+}
+
+// known is where a look back finds what was wrong: PromQL, and past cases by their labels.
+type known struct{ incidents, cases string }
+
+func (k known) any() bool { return strings.TrimSpace(k.incidents+k.cases) != "" }
+
+// pastCases asks the webhook for the chosen cases of the shown range, none where nobody chose any.
+func (l *lookedBack) pastCases(ctx context.Context, chosen string) ([]evaluate.PastCase, error) {
+	if strings.TrimSpace(chosen) == "" {
+		return nil, nil
+	}
+	if l.request.Cases == nil {
+		return nil, inputError{errNoWebhook}
+	}
+	selector, err := casesapi.ParseSelector(chosen)
+	if err != nil {
+		return nil, inputError{fmt.Errorf("parameter \"cases\": %w", err)}
+	}
+	to := date(l.shown.At(l.shown.N - 1))
+	past, more, err := l.request.Cases.Past(ctx, selector, date(l.shown.Start), to)
+	if err != nil {
+		return nil, err
+	}
+	if more {
+		l.answer.Warnings = append(slices.Clip(l.answer.Warnings), message.Text(l.query.Lang, "plugin.cases-cut", "n", strconv.Itoa(len(past))))
+	}
+	out := make([]evaluate.PastCase, len(past))
+	for i, c := range past {
+		began, ended := c.Span(to)
+		out[i] = evaluate.PastCase{Incident: evaluate.Incident{From: began.UnixMilli(), To: ended.UnixMilli()}, Labels: c.SeriesLabels()}
+	}
+	return out, nil
 }
 
 // Outputs lists the forms of the answer.
@@ -67,7 +115,7 @@ type lookedBack struct {
 }
 
 // gather fetches what is to be looked back over.
-func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Duration, incidents string) (*lookedBack, error) {
+func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Duration, from known) (*lookedBack, error) {
 	values := macros(q.Step, q.Train, r.Settings.TimeInterval)
 	expr, err := expand(q.Expr, values)
 	if err != nil {
@@ -77,16 +125,20 @@ func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Durat
 	if err != nil {
 		return nil, inputError{err}
 	}
-	l := &lookedBack{outcome: &outcome{query: q, request: r, expr: expr, shown: shown}, known: strings.TrimSpace(incidents) != ""}
+	l := &lookedBack{outcome: &outcome{query: q, request: r, expr: expr, shown: shown}, known: from.any()}
 	if err := l.ask(ctx, func() (err error) {
 		l.answer, err = r.Source.Range(ctx, expr, l.fetched)
 		return err
 	}); err != nil {
 		return nil, err
 	}
+	cases, err := l.pastCases(ctx, from.cases)
+	if err != nil {
+		return nil, err
+	}
 	var told []series.Series
-	if l.known {
-		wrong, err := expandAs("incidents", incidents, values)
+	if strings.TrimSpace(from.incidents) != "" {
+		wrong, err := expandAs("incidents", from.incidents, values)
 		if err != nil {
 			return nil, inputError{err}
 		}
@@ -100,7 +152,7 @@ func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Durat
 	for _, s := range l.choose() {
 		c := evaluate.Case{Series: s, Clean: l.mask(s.Labels), From: shown.Start, To: shown.At(shown.N - 1)}
 		if l.known {
-			c.Incidents = append([]evaluate.Incident{}, evaluate.IncidentsOf(s.Labels, told)...)
+			c.Incidents = evaluate.Joined(evaluate.IncidentsOf(s.Labels, told), evaluate.IncidentsAbout(s.Labels, cases))
 		}
 		l.cases = append(l.cases, c)
 	}
@@ -122,7 +174,7 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	if q.Output == outputSetting && q.Wanted <= 0 {
 		return nil, inputError{fmt.Errorf("parameter \"wanted\": got 0, want the number of false episodes a week that the setting is to keep to")}
 	}
-	l, err := q.gather(ctx, r, q.Last, q.Incidents)
+	l, err := q.gather(ctx, r, q.Last, known{q.Incidents, q.Cases})
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,7 @@ const mostTested = 20
 // Run tests, and writes the frames.
 func (q *selftestQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	r.Settings.MaxSeries = min(r.Settings.MaxSeries, mostTested)
-	l, err := q.gather(ctx, r, q.Last, q.Incidents)
+	l, err := q.gather(ctx, r, q.Last, known{incidents: q.Incidents})
 	if err != nil {
 		return nil, err
 	}

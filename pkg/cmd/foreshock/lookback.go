@@ -26,6 +26,7 @@ type lookback struct {
 	files, values               []string
 	unit, label, incidents, bad string
 	last, clean                 string
+	cases                       pastCases
 	quiet                       bool
 }
 
@@ -52,6 +53,7 @@ func (l *lookback) flags(p program, cmd *kingpin.CmdClause, last string) {
 	cmd.Flag("label", p.text("help.label")).PlaceHolder("COLUMN").StringVar(&l.label)
 	cmd.Flag("incidents", p.text("help.incidents")).PlaceHolder("FILE.csv").StringVar(&l.incidents)
 	cmd.Flag("incidents.query", p.text("help.incidents.query")).PlaceHolder("PROMQL").StringVar(&l.bad)
+	l.cases.flags(p, cmd)
 	cmd.Flag("quiet", p.text("help.quiet")).Short('q').BoolVar(&l.quiet)
 }
 
@@ -112,6 +114,13 @@ func (l *lookback) load(ctx context.Context, p program) ([]past, error) {
 	for i, f := range l.files {
 		if all[i], err = l.fromFile(p, f, last, told); err != nil {
 			return nil, err
+		}
+		cases, err := l.cases.read(ctx, p, all[i].From, all[i].To)
+		if err != nil {
+			return nil, err
+		}
+		if cases != nil { // a file has no labels: all that were chosen are about it
+			all[i].Incidents = evaluate.Joined(all[i].Incidents, evaluate.IncidentsAbout(nil, cases))
 		}
 	}
 	return all, nil
@@ -236,6 +245,10 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 		}
 		bad = marks.Members
 	}
+	pastCases, err := l.cases.read(ctx, p, from, to)
+	if err != nil {
+		return nil, err
+	}
 	var clean detect.Clean
 	if l.clean != "" {
 		filter, err := ask("--clean", l.clean, grid)
@@ -259,6 +272,9 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 		c := evaluate.Case{Series: s, Clean: mask, From: from, To: to, Incidents: told}
 		if l.bad != "" {
 			c.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.IncidentsOf(s.Labels, bad)...)
+		}
+		if pastCases != nil {
+			c.Incidents = evaluate.Joined(c.Incidents, evaluate.IncidentsAbout(s.Labels, pastCases))
 		}
 		all = append(all, past{name: s.Labels.String(), Case: c, judge: judge, zone: zone})
 	}

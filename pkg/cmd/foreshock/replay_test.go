@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // weeksFile writes days of a daily shape, a row every five minutes, with an outage of half an hour that is labelled and one that is not.
@@ -97,6 +100,54 @@ func TestReplayRefuses(t *testing.T) {
 		got := foreshock(t, "", append([]string{"replay"}, tt.args...)...)
 		if got.code != 2 || !strings.Contains(got.errors, tt.want) {
 			t.Errorf("%v: %d %s", tt.args, got.code, got.errors)
+		}
+	}
+}
+
+// Past cases of the webhook are labels, too: what would have been raised against what really was.
+func TestReplayAgainstCases(t *testing.T) {
+	t.Parallel()
+	file := weeksFile(t, 20)
+	from := time.Unix(1_772_409_600+(20*288-1000)*300, 0).UTC() // the first outage of weeksFile
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer a-token" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprintf(w, `{"cases": [{"id": "C1", "startedAt": %q, "resolvedAt": %q, "labels": {"service": "shop"}}, {"id": "C2", "startedAt": %q, "labels": {"service": "other"}}]}`,
+			from.Add(5*time.Minute).Format(time.RFC3339), from.Add(time.Hour).Format(time.RFC3339), from.Add(24*time.Hour).Format(time.RFC3339))
+	}))
+	t.Cleanup(server.Close)
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("a-token\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"replay", file, "--last", "5d", "--format", "json", "-q", "--cases.url", server.URL, "--cases", `{service="shop"}`}
+	got := foreshock(t, "", append(args, "--cases.token-file", token)...)
+	var one struct {
+		Episodes  []struct{ Right string }
+		Incidents []struct {
+			Hit   bool
+			Delay float64 `json:"delay_seconds"`
+		}
+	}
+	if err := json.Unmarshal([]byte(got.out), &one); err != nil {
+		t.Fatalf("%v in %s%s", err, got.out, got.errors)
+	}
+	if len(one.Episodes) != 2 || one.Episodes[0].Right != "hit" || one.Episodes[1].Right != "false" || len(one.Incidents) != 1 || !one.Incidents[0].Hit || one.Incidents[0].Delay != 300 {
+		t.Errorf("%s", got.out)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{args, "the webhook answers 401"},
+		{[]string{"replay", file, "--cases", `{a="b"}`}, "without --cases.url"},
+		{[]string{"replay", file, "--cases.url", server.URL, "--cases", "service"}, "--cases: got \"service\""},
+		{[]string{"replay", file, "--cases.url", "nowhere"}, "--cases.url: "},
+	} {
+		if got := foreshock(t, "", c.args...); got.code == 0 || !strings.Contains(got.errors, c.want) {
+			t.Errorf("%v: exit code %d, %s, want %s", c.args, got.code, got.errors, c.want)
 		}
 	}
 }
