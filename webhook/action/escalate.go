@@ -18,6 +18,8 @@ import (
 // StoryReader reads one case with all that belongs to it; cases.ErrNotFound.
 type StoryReader interface {
 	Story(ctx context.Context, caseID string) (cases.Story, error)
+	// Members reads at most so many alerts of a case.
+	Members(ctx context.Context, caseID string, most int) ([]cases.Alert, error)
 }
 
 // Later is what the handlers of a case's later steps need: Escalate, ExpireAck
@@ -104,7 +106,11 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 		f.Postpone(&c, c.MutedUntil)
 		return done(c, f)
 	}
-	if m, muted := c.Quiet(mutes, s.Alerts, f.Now); muted { // maybe since people heard of the case
+	m, muted, err := h.quiet(ctx, c, mutes, s.Alerts, f.Now)
+	if err != nil {
+		return Finished{}, err
+	}
+	if muted { // maybe since people heard of the case
 		f.Postpone(&c, m.Until(f.Now))
 		return done(c, f)
 	}
@@ -141,6 +147,21 @@ func (h escalate) Handle(ctx context.Context, a cases.Action) (Finished, error) 
 // found is whom a step tells.
 type found struct {
 	channels, people, notes []string
+}
+
+// quiet finds what holds back every message about the case. A story tells a part
+// of a large case's members: where a mute covers those, all are read.
+func (l Later) quiet(ctx context.Context, c cases.Case, mutes policy.Mutes, members []cases.Alert, now time.Time) (policy.Mute, bool, error) {
+	m, muted := c.Quiet(mutes, members, now)
+	if !muted || len(members) >= c.Total {
+		return m, muted, nil
+	}
+	all, err := l.Cases.Members(ctx, c.ID, c.Total+1)
+	if err != nil {
+		return m, false, fmt.Errorf("reading the alerts of the case: %w", err)
+	}
+	m, muted = c.Quiet(mutes, all, now)
+	return m, muted, nil
 }
 
 // targets finds out now whom a step tells. When that is nobody, the channels of

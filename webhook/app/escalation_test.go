@@ -316,16 +316,16 @@ sla: {targets: {p1: 1h, p2: 0s}}
 at 0   fire Slow severity=warning
 at 0   expect chat opened
 at 10m expect pager escalated ladder warnings
-at 21m expect chat regraded
-at 21m expect pager regraded
-at 26m expect ann escalated step 1 of ladder errors
+at 20m5s expect chat regraded
+at 20m5s expect pager regraded
+at 25m5s expect ann escalated step 1 of ladder errors
 at 45m expect chat sla_warning
 at 45m expect pager sla_warning
 at 45m expect ann sla_warning
 at 55m resolve Slow severity=warning
-at 56m expect chat resolved
-at 56m expect pager resolved
-at 56m expect ann resolved
+at 1h  expect chat resolved
+at 1h  expect pager resolved
+at 1h  expect ann resolved
 at 9h  expect nothing
 `)
 }
@@ -411,4 +411,35 @@ at 1m  expect chat escalated step 1 of ladder default P0
 at 3m  expect chat escalated step 2 of ladder default P0
 at 4m  expect nothing
 `)
+}
+
+// What the rules of regrading find makes a case that is held back more urgent at once; without that the hold stays
+// as it is, though the case is looked at before.
+func TestScriptRegradeWhileHeld(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct{ to, lines string }{
+		{"P0", `
+at 0   fire Slow severity=warning host=h1
+at 10s fire Full severity=warning host=h1
+at 15s expect chat opened P2 → P0
+`},
+		{"P1", `
+at 0   fire Slow severity=warning host=h1
+at 10s fire Full severity=warning host=h1
+at 44s expect nothing
+at 45s expect chat opened
+`},
+		{"P0", `
+at 0   fire Slow severity=warning host=h1
+at 59s expect nothing
+at 60s expect chat opened
+`},
+	} {
+		play(t, &script{config: `
+noise: {correlate: {host_labels: [host]}, regrade: [{name: wide, alerts: 2, to: ` + one.to + `}]}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: []}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, one.lines)
+	}
 }

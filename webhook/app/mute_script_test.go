@@ -85,3 +85,27 @@ at 26m30s expect pager escalated step 1
 at 12h expect nothing
 `)
 }
+
+// A case that is merged into another one ends for everybody who heard of it, also while a mute covers it: what it
+// began elsewhere, such as an incident at PagerDuty, would stay open for ever.
+func TestScriptMergedWhileMuted(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}, storm: {rate: 2, labels: [job]}, similar: {enabled: false}, correlate: {enabled: false}}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: []}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0    fire Hot severity=warning job=x instance=a
+at 0    expect chat opened
+at 5s   post /api/v1/mutes {"name": "disks", "owner": "carol", "match": ["alertname=\"Hot\""], "for": "2h"}
+at 10s  fire Loud severity=warning job=x instance=b
+at 10s  expect chat opened
+at 12s  fire Wet severity=warning job=x instance=c
+at 12s  expect chat opened
+at 30s  expect chat merged
+at 40s  expect chat merged
+at 5m12s expect chat digest
+at 9m   expect nothing
+`)
+}

@@ -69,6 +69,9 @@ type CaseNoise struct {
 	Heard What `json:"heard,omitempty"`
 	// Untold is what people shall be told when the hold of the grade ends.
 	Untold What `json:"untold,omitempty"`
+	// HeldUntil is until when Untold waits also where the case is looked at before;
+	// zero: until the next look.
+	HeldUntil time.Time `json:"heldUntil,omitzero"`
 	// NextReview is when the case looks at itself next; zero: never.
 	NextReview time.Time `json:"nextReview,omitzero"`
 	// Mute names what holds back the messages of the case, MutedBy its owner and
@@ -92,6 +95,13 @@ type CaseNoise struct {
 
 // Silent reports whether a mute holds back what is told about the case.
 func (c Case) Silent(now time.Time) bool { return c.Mute != "" && now.Before(c.MutedUntil) }
+
+// Hasten lets what is held back wait no longer than until a time.
+func (c *Case) Hasten(at time.Time) {
+	if at.Before(c.HeldUntil) {
+		c.HeldUntil = at
+	}
+}
 
 // CaseMute is the name of the mute, as mutes are listed, that a person gave one
 // case: it covers what was in the case when it began, and what says the same

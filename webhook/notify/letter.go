@@ -111,8 +111,11 @@ func (c *Common) digest(m cases.Message) letter {
 
 // mark is the coloured sign of a notice.
 func mark(n cases.Notice) string {
-	if n.What == cases.WhatResolved {
+	switch n.What {
+	case cases.WhatResolved:
 		return "✅"
+	case cases.WhatMerged:
+		return "➡️"
 	}
 	return []string{"🔴", "🟠", "🟡", "🔵"}[min(int(n.Case.Grade), 3)]
 }

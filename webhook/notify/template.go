@@ -149,7 +149,7 @@ func (c *Common) dataOf(channel string, n cases.Notice) data {
 			CommonAnnotations: amtemplate.KV{}, RouteLabels: amtemplate.KV{}, ExternalURL: c.env.ExternalURL, Alerts: amtemplate.Alerts{},
 		},
 	}
-	if n.What == cases.WhatResolved {
+	if n.What == cases.WhatResolved || n.What == cases.WhatMerged { // of a merged case nothing more comes: what was begun by its name must end
 		d.Status = string(alert.Resolved)
 	}
 	for _, a := range n.Alerts {

@@ -56,6 +56,27 @@ func TestTemplatesOfAlertmanager(t *testing.T) {
 	}
 }
 
+// A template that knows nothing of merged cases says of one that it is over, since nothing more comes by its name; .What and the case say where it goes on.
+func TestTemplatesOfAMergedCase(t *testing.T) {
+	t.Parallel()
+	for what, want := range map[cases.What]string{
+		cases.WhatOpened: "firing opened ", cases.WhatDigest: "firing digest ", cases.WhatMerged: "resolved merged 01OTHER", cases.WhatResolved: "resolved resolved ",
+	} {
+		tmpl, err := templates(t, "").compile(`{{ .Status }} {{ .NotificationReason }} {{ .Case.MergedInto }}`, telegramText)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := cases.Notice{What: what}
+		if what == cases.WhatMerged {
+			n.Case.State, n.Case.MergedInto = cases.Closed, "01OTHER"
+		}
+		c := Common{}
+		if got, err := run(tmpl, c.data(cases.Message{Notice: n})); err != nil || got != want {
+			t.Errorf("%s makes %q, %v, want %q", what, got, err, want)
+		}
+	}
+}
+
 // Whatever functions a label went through, what is printed is escaped; a template's own words are not.
 func TestTemplatesEscape(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ type WebhookBody struct {
 	Key           string        `json:"key"`                     // the same at every attempt of this message: drop what was seen
 	Attempt       int           `json:"attempt"`                 // from 1
 	MaybeRepeated bool          `json:"maybeRepeated,omitempty"` // an attempt before this one may have arrived
-	What          cases.What    `json:"what"`                    // opened, reopened, resolved
+	What          cases.What    `json:"what"`                    // opened, reopened, resolved, merged (case.mergedInto names the other one), …
 	At            time.Time     `json:"at"`
 	Channel       string        `json:"channel"`
 	Subject       string        `json:"subject"` // one line in the channel's language

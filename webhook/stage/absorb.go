@@ -193,7 +193,9 @@ func (v *review) widen(t cases.Case) (cases.Case, cases.What, []string) {
 	t.Channels, t.Routes = union(t.Channels, c.Channels), union(t.Routes, c.Routes)
 	if t.Untold != "" || t.Silent(v.ev.Now) { // it is told with what waits
 		if !t.Silent(v.ev.Now) {
-			v.reviewAt(&t, v.ev.Now.Add(v.rules.Noise.Hold.For(t.Grade)))
+			at := v.ev.Now.Add(v.rules.Noise.Hold.For(t.Grade))
+			t.Hasten(at)
+			v.reviewAt(&t, at)
 		}
 		return t, "", nil
 	}
@@ -230,7 +232,7 @@ func (v *review) hushed(t *cases.Case) bool {
 // leave closes the case that became a part of another one.
 func (v *review) leave(c, t cases.Case) error {
 	heard := c.BelievedFiring()
-	c.Firing, c.Total, c.Untold, c.MergedInto = 0, 0, "", t.ID
+	c.Firing, c.Total, c.Untold, c.HeldUntil, c.MergedInto = 0, 0, "", time.Time{}, t.ID
 	c.ResolvedAt, c.ClosedAt = v.ev.Now, v.ev.Now
 	for _, on := range []cases.Trigger{cases.Resolve, cases.Close} {
 		if err := v.move(&c, on, nil); err != nil {

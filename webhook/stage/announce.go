@@ -42,7 +42,7 @@ func (d *draft) announce(c cases.Case, what cases.What, v *Verdict, channels []s
 	}
 	hold := d.rules.Noise.Hold.For(c.Grade)
 	if hold > 0 && (what == cases.WhatOpened || what == cases.WhatReopened) {
-		d.later(c, what, d.ev.Now.Add(hold))
+		d.hold(c, what, d.ev.Now.Add(hold))
 		return nil
 	}
 	if len(v.Links) > 0 && c.Heard == "" {
@@ -90,6 +90,7 @@ func (d *draft) hush(c cases.Case, v *Verdict) cases.Case {
 // has now: what joined it may be more urgent than what opened it.
 func (d *draft) hurry(c cases.Case, v *Verdict) {
 	if hold := d.rules.Noise.Hold.For(c.Grade); hold > 0 {
+		c.Hasten(d.ev.Now.Add(hold))
 		d.reviewAt(&c, d.ev.Now.Add(hold))
 		d.put(c)
 		return
@@ -107,17 +108,39 @@ const healAfter = 30 * time.Second
 // began, later when its grade has a hold, since it may begin again.
 func (d *draft) overNow(c cases.Case, v *Verdict) error {
 	if c.Untold == cases.WhatOpened || c.Untold == cases.WhatReopened {
-		c.Untold = ""
+		c.Untold, c.HeldUntil = "", time.Time{}
 		d.put(c)
 		d.event(c, cases.Event{Kind: cases.Noted, Actor: cases.System, Note: "it was over before anybody was told"}, v)
 		return nil
 	}
 	if hold := d.rules.Noise.Hold.Over(c.Grade); hold > 0 && c.BelievedFiring() {
-		d.later(c, cases.WhatResolved, d.ev.Now.Add(hold))
+		d.hold(c, cases.WhatResolved, d.ev.Now.Add(hold))
 		return nil
 	}
 	d.tell(c, about(cases.WhatResolved, v, nil))
 	return nil
+}
+
+// hold holds back a message until a time, also where the case is reviewed before.
+func (d *draft) hold(c cases.Case, what cases.What, at time.Time) {
+	c.HeldUntil = micros(at)
+	d.later(c, what, at)
+}
+
+// evidenceAfter is how long after an alert joined a case the rules of regrading
+// look at it: soon, since what they find may make it urgent, and not at once,
+// since alerts of one problem come together.
+const evidenceAfter = 5 * time.Second
+
+// regradeSoon plans that the rules of regrading look at a case in which an alert
+// began to fire: there is more of it now, and it may be told at once, with no
+// other review to come.
+func (d *draft) regradeSoon(c cases.Case) cases.Case {
+	if len(d.rules.Noise.Regrade) > 0 {
+		d.reviewAt(&c, d.ev.Now.Add(evidenceAfter))
+		d.put(c)
+	}
+	return c
 }
 
 // later holds back a message until a review.

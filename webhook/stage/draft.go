@@ -112,7 +112,7 @@ func (d *draft) cancel(caseID, reason string, kinds ...cases.Kind) {
 // tell plans a message about the case as it is now.
 func (d *draft) tell(c cases.Case, t telling) {
 	c.UpdatedAt = d.at(c)
-	c.ToldAt, c.Heard, c.Untold = d.ev.Now, t.what, ""
+	c.ToldAt, c.Heard, c.Untold, c.HeldUntil = d.ev.Now, t.what, "", time.Time{}
 	if t.whole || t.what == cases.WhatOpened || t.what == cases.WhatReopened {
 		c.CountedAt, c.CaseNoise.Told, c.Fresh = d.ev.Now, c.Total, 0
 	}
@@ -196,15 +196,15 @@ func (d *draft) finish() error {
 		}
 	}
 	ids := identities(d.ev.Verdicts)
-	ch.Alerts = make([]cases.Alert, len(ids))
-	for i, id := range ids {
-		ch.Alerts[i] = d.alerts[id]
+	ch.Alerts = slices.Grow(ch.Alerts, len(ids)) // a split has put some there
+	for _, id := range ids {
+		ch.Alerts = append(ch.Alerts, d.alerts[id])
 	}
-	ch.Links = d.links
+	ch.Links = append(ch.Links, d.links...)
 	for _, id := range slices.Sorted(maps.Keys(d.fresh)) {
 		ch.Cases = append(ch.Cases, d.cases[id])
 	}
-	ch.Observations = make([]cases.Observation, 0, len(d.ev.Verdicts))
+	ch.Observations = slices.Grow(ch.Observations, len(d.ev.Verdicts))
 	for i := range d.ev.Verdicts {
 		v := &d.ev.Verdicts[i]
 		decision, reason := v.Final()
@@ -263,9 +263,10 @@ func (d *draft) notify(t telling) error {
 
 // audible leaves out the channels that a mute of them alone holds back; they hear
 // of the case when it ends. So does one of everything about all alerts that the
-// message is about.
+// message is about. The last message of a case is never held back: what it began
+// elsewhere, such as an incident, must end.
 func (d *draft) audible(t telling, channels []string) []string {
-	if len(d.ev.Mutes) == 0 || t.what == cases.WhatResolved {
+	if len(d.ev.Mutes) == 0 || t.what == cases.WhatResolved || t.what == cases.WhatMerged {
 		return channels
 	}
 	c, mutes := t.of, d.ev.Mutes

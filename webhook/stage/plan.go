@@ -123,6 +123,9 @@ func (d *draft) fired(v *Verdict) error {
 	c, what = d.flap(c, v, what)
 	d.put(c)
 	d.link(c, v)
+	if v.News() {
+		c = d.regradeSoon(c)
+	}
 	return d.announce(c, what, v, told)
 }
 
@@ -205,7 +208,7 @@ func (d *draft) reopen(c cases.Case, v *Verdict) (cases.Case, cases.What, []stri
 	d.count("reopened")
 	d.cancel(c.ID, "the case was reopened", cases.AutoClose)
 	if c.Untold == cases.WhatResolved {
-		c.Untold = ""
+		c.Untold, c.HeldUntil = "", time.Time{}
 		c, what, told := d.include(c, v)
 		d.follow(func(f *cases.Follow) { f.Begin(&c) })
 		return c, what, told, nil

@@ -77,7 +77,9 @@ func (r Reviewer) Review(ctx context.Context, caseID string) (cases.Change, bool
 		}
 		v.unmuted()
 		v.grade(ctx)
-		v.mute()
+		if err := v.mute(ctx); err != nil {
+			return cases.Change{}, false, err
+		}
 	}
 	v.say()
 	if v.c.Open() && !v.next.IsZero() {
@@ -285,8 +287,11 @@ func (v *review) unmuted() {
 
 // mute finds out whether the messages of the case are held back now, and which of
 // its members a mute covers.
-func (v *review) mute() {
-	m, muted := v.c.Quiet(v.ev.Mutes, v.members, v.ev.Now)
+func (v *review) mute(ctx context.Context) error {
+	m, muted, err := v.quiet(ctx)
+	if err != nil {
+		return err
+	}
 	v.muted = map[alert.Identity]bool{}
 	for _, a := range v.members {
 		one, ok := v.c.Covered(v.ev.Mutes, a, v.ev.Now)
@@ -309,13 +314,41 @@ func (v *review) mute() {
 	case v.c.Mute != "":
 		v.c.Mute, v.c.MutedBy, v.c.MutedUntil = "", "", time.Time{}
 	}
+	return nil
+}
+
+// quiet finds what holds back every message about the case. Where the review read
+// a part of the members alone and a mute covers those, it reads all of them: one
+// that no mute covers must not go under in a large case.
+func (v *review) quiet(ctx context.Context) (policy.Mute, bool, error) {
+	m, muted := v.c.Quiet(v.ev.Mutes, v.members, v.ev.Now)
+	if !muted || len(v.members) < maxReviewed {
+		return m, muted, nil
+	}
+	all, err := v.r.Store.Members(ctx, v.c.ID, max(v.c.Total, maxReviewed)+1)
+	if err != nil {
+		return m, false, err
+	}
+	for i := range all {
+		if now, ok := v.changed[all[i].Identity]; ok {
+			all[i] = now // this review let it go
+		}
+	}
+	m, muted = v.c.Quiet(v.ev.Mutes, all, v.ev.Now)
+	return m, muted, nil
 }
 
 // say tells people what is due: what was held back, what changed, and that the
 // case grew.
 func (v *review) say() {
 	if !v.c.Open() {
-		if v.what == cases.WhatResolved || v.c.Untold == cases.WhatResolved {
+		switch {
+		case v.what == cases.WhatResolved:
+			v.over()
+		case v.c.Untold != cases.WhatResolved:
+		case v.ev.Now.Before(v.c.HeldUntil):
+			v.reviewAt(&v.c, v.c.HeldUntil)
+		default:
 			v.over()
 		}
 		return
@@ -328,6 +361,9 @@ func (v *review) say() {
 	}
 	switch {
 	case v.c.Untold != "" && v.c.Untold != cases.WhatResolved:
+		if v.held() {
+			return
+		}
 		v.speak(v.c.Untold, nil)
 	case v.what != "":
 		v.speak(v.what, nil)
@@ -346,6 +382,19 @@ func (v *review) say() {
 		v.note = causes(v.since(), v.rules.Noise.Correlate)
 		v.speak(cases.WhatDigest, nil)
 	}
+}
+
+// held reports whether what is untold waits on: until its hold has passed, and
+// no longer than the grade asks for that the case got in this review.
+func (v *review) held() bool {
+	if v.what == cases.WhatRegraded {
+		v.c.Hasten(v.ev.Now.Add(v.rules.Noise.Hold.For(v.c.Grade)))
+	}
+	if !v.ev.Now.Before(v.c.HeldUntil) {
+		return false
+	}
+	v.wants(v.c.HeldUntil)
+	return true
 }
 
 // news reports whether what joined the case since the last message is worth one:
@@ -371,7 +420,7 @@ func (v *review) news() bool {
 // over tells the end of a case, unless nobody was told of its begin.
 func (v *review) over() {
 	if v.c.Untold != "" && v.c.Untold != cases.WhatResolved {
-		v.c.Untold = ""
+		v.c.Untold, v.c.HeldUntil = "", time.Time{}
 		return
 	}
 	v.speak(cases.WhatResolved, nil)

@@ -135,7 +135,7 @@ func shiftCases(ctx context.Context, t tx, by time.Duration) error {
 }
 
 func shiftCase(ctx context.Context, t tx, c cases.Case, by time.Duration) error {
-	times := []*time.Time{&c.NextReview}
+	times := []*time.Time{&c.NextReview, &c.HeldUntil}
 	if c.Open() {
 		times = append(times, &c.Ladder.Next, &c.SLA.Since, &c.SLA.Due, &c.AckExpiry)
 	}

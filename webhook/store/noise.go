@@ -102,7 +102,7 @@ func (db *DB) CasesByID(ctx context.Context, ids []string) (map[string]cases.Cas
 // Members reads the alerts of a case. See Store.
 func (db *DB) Members(ctx context.Context, caseID string, most int) ([]cases.Alert, error) {
 	rows, err := db.read(ctx, "SELECT "+list(alertKey+" "+alertColumns)+" FROM alerts WHERE case_id = ? "+
-		`ORDER BY CASE WHEN noise LIKE '%"flappingSince":%' THEN 0 ELSE 1 END, status, cluster, fingerprint LIMIT ?`,
+		`ORDER BY CASE WHEN noise LIKE '%"flappingSince":%' OR noise LIKE '%"owed":%' THEN 0 ELSE 1 END, status, cluster, fingerprint LIMIT ?`,
 		text(caseID), int64(most))
 	out, err := gather(rows, err, scanAlert)
 	if err != nil {

@@ -187,7 +187,7 @@ func testShift(t *testing.T, db *store.DB) {
 		t.Errorf("actions %+v", s.Actions)
 	}
 	if got := s.Case; !got.Ladder.Next.Equal(at(3660)) || got.Ladder.Run != 3 || !got.SLA.Since.Equal(at(3600)) || !got.SLA.Due.Equal(at(7200)) ||
-		!got.AckExpiry.Equal(at(3700)) || got.Version != 2 || !got.OpenedAt.Equal(at(0)) || !got.NextReview.Equal(at(3630)) {
+		!got.AckExpiry.Equal(at(3700)) || got.Version != 2 || !got.OpenedAt.Equal(at(0)) || !got.NextReview.Equal(at(3630)) || !got.HeldUntil.Equal(at(3630)) {
 		t.Errorf("case %+v", got)
 	}
 	// The end of a case may be held back until a review.

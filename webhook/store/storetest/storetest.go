@@ -143,7 +143,7 @@ func aCase(id string) cases.Case {
 		Grade: policy.P1, GradeReason: `severity="error"`, Channels: []string{"slack", "log"}, Routes: []string{"default"}, Epoch: 1, Firing: 1, Total: 1,
 		StartedAt: at(-60), OpenedAt: at(0), UpdatedAt: at(0), Owner: "ann", AckedBy: "bob", AckedAt: at(1), AckExpiry: at(100),
 		CaseNoise: cases.CaseNoise{
-			Origin: `service="db"`, ToldAt: at(0), CountedAt: at(0), Told: 1, Fresh: 4, Digests: 2, Heard: cases.WhatOpened, Untold: cases.WhatResolved, NextReview: at(30),
+			Origin: `service="db"`, ToldAt: at(0), CountedAt: at(0), Told: 1, Fresh: 4, Digests: 2, Heard: cases.WhatOpened, Untold: cases.WhatResolved, HeldUntil: at(30), NextReview: at(30),
 			Mute: "night", MutedBy: "ann", MutedUntil: at(60), MutedChannels: []string{"log"}, Services: 3, MergedInto: "c9", Base: policy.P2, BaseReason: "r",
 		},
 	}
