@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -159,4 +160,55 @@ func TestProxy(t *testing.T) {
 			t.Errorf("%s %v: %+v, %v, want %q", tt.r.RemoteAddr, tt.r.Header, u, err, tt.want)
 		}
 	}
+}
+
+// No cookie but ours is a session, whatever it holds, and ours is read as it was made, for its purpose and its time alone.
+func FuzzSession(f *testing.F) {
+	now := time.Unix(1_800_000_000, 0)
+	g, err := New(Options{Key: key, Lifetime: time.Hour, OIDC: OIDC{Issuer: "https://login.example"}, Now: func() time.Time { return now }})
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := g.seal("session", session{Name: "ann", Until: now.Unix() + 60})
+	if err != nil {
+		f.Fatal(err)
+	}
+	login, err := g.seal("login", session{Name: "ann", Until: now.Unix() + 60})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, "ann", "ops", int64(60))
+	f.Add(login, "", "", int64(0))
+	f.Add("..", "a.b/ü", "\x00", int64(-1))
+	f.Add("e30.", "eve", "admins", int64(1)<<62)
+	f.Fuzz(func(t *testing.T, cookie, name, group string, lasts int64) {
+		with := func(value string) (User, bool) {
+			r := request()
+			r.Header.Set("Cookie", sessionCookie+"="+value)
+			return g.session(r)
+		}
+		// The last character of base64 has bits that mean nothing: another one may stand for the same signature.
+		if u, ok := with(cookie); ok && !strings.Contains(cookie, good[:len(good)-1]) {
+			t.Errorf("%q is a session of %q", cookie, u.Name)
+		}
+		until := now.Unix() + lasts%1000
+		mine, err := g.seal("session", session{Name: name, Groups: []string{group}, Until: until})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, ok := with(mine)
+		if want := name != "" && until > now.Unix(); ok != want {
+			t.Errorf("%q until %d: a session: %v, want %v", name, until, ok, want)
+		}
+		if ok && utf8.ValidString(name) && u.Name != name {
+			t.Errorf("%q is read as %q", name, u.Name)
+		}
+		other, err := g.seal("login", session{Name: name, Until: until})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := with(other); ok {
+			t.Errorf("%q was made for something else", other)
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -28,41 +27,28 @@ func init() {
 // DingTalk posts messages to one DingTalk group.
 type DingTalk struct {
 	Common
-	WebhookURL     Secret `json:"webhook_url" yaml:"webhook_url" help:"address of the robot, with its access_token"`
-	WebhookURLFile string `json:"webhook_url_file" yaml:"webhook_url_file" help:"path of a file that holds webhook_url"`
-	Secret         Secret `json:"secret" yaml:"secret" help:"key of the signature (SEC…), when the robot asks for signatures"`
-	SecretFile     string `json:"secret_file" yaml:"secret_file" help:"path of a file that holds secret"`
-	Format         string `json:"format" yaml:"format" help:"markdown, or a card with buttons" enum:"markdown,card"`
-	Keyword        string `json:"keyword" yaml:"keyword" help:"word that the robot asks for in every message, when it is set up so"`
+	RobotAddress
+	Secret     Secret `json:"secret" yaml:"secret" help:"key of the signature (SEC…), when the robot asks for signatures"`
+	SecretFile string `json:"secret_file" yaml:"secret_file" help:"path of a file that holds secret"`
+	Format     string `json:"format" yaml:"format" help:"markdown, or a card with buttons" enum:"markdown,card"`
+	Keyword    string `json:"keyword" yaml:"keyword" help:"word that the robot asks for in every message, when it is set up so"`
 }
 
 // maxDingTalk bounds a message in bytes. DingTalk takes 20,000; the JSON around the text needs some, and every line end in it becomes two.
 const maxDingTalk = 16000
 
 // Validate asks for the address.
-func (d *DingTalk) Validate() error {
-	if d.WebhookURL == "" && d.WebhookURLFile == "" {
-		return errNoSecret("webhook_url")
-	}
-	return nil
-}
+func (d *DingTalk) Validate() error { return d.given() }
 
 // Open reads the secrets.
 func (d *DingTalk) Open(env Env) error {
 	if err := d.open(env, wide, wide); err != nil {
 		return err
 	}
+	if err := d.read("DingTalk", "access_token"); err != nil {
+		return err
+	}
 	var err error
-	if d.WebhookURL, err = resolve("webhook_url", d.WebhookURL, d.WebhookURLFile); err != nil {
-		return err
-	}
-	u, err := parseURL("webhook_url", d.WebhookURL)
-	if err != nil {
-		return err
-	}
-	if u.Query().Get("access_token") == "" {
-		return errors.New(`parameter "webhook_url": has no access_token: want the whole address that DingTalk shows for the robot`)
-	}
 	d.Secret, err = resolve("secret", d.Secret, d.SecretFile)
 	return err
 }

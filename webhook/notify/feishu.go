@@ -29,36 +29,27 @@ func init() {
 // Feishu posts messages to one Feishu or Lark group; which of them, the address says.
 type Feishu struct {
 	Common
-	WebhookURL     Secret `json:"webhook_url" yaml:"webhook_url" help:"address of the bot: of open.feishu.cn, or of open.larksuite.com for Lark"`
-	WebhookURLFile string `json:"webhook_url_file" yaml:"webhook_url_file" help:"path of a file that holds webhook_url"`
-	Secret         Secret `json:"secret" yaml:"secret" help:"key of the signature, when the bot asks for signatures"`
-	SecretFile     string `json:"secret_file" yaml:"secret_file" help:"path of a file that holds secret"`
-	Keyword        string `json:"keyword" yaml:"keyword" help:"word that the bot asks for in every message, when it is set up so"`
+	RobotAddress
+	Secret     Secret `json:"secret" yaml:"secret" help:"key of the signature, when the bot asks for signatures"`
+	SecretFile string `json:"secret_file" yaml:"secret_file" help:"path of a file that holds secret"`
+	Keyword    string `json:"keyword" yaml:"keyword" help:"word that the bot asks for in every message, when it is set up so"`
 }
 
 // maxFeishu bounds the text in bytes of JSON: 20 KB take the whole request, the card around the text included.
 const maxFeishu = 14000
 
 // Validate asks for the address.
-func (f *Feishu) Validate() error {
-	if f.WebhookURL == "" && f.WebhookURLFile == "" {
-		return errNoSecret("webhook_url")
-	}
-	return nil
-}
+func (f *Feishu) Validate() error { return f.given() }
 
 // Open reads the secrets.
 func (f *Feishu) Open(env Env) error {
 	if err := f.open(env, asIs, larkText); err != nil {
 		return err
 	}
+	if err := f.read("Feishu", ""); err != nil {
+		return err
+	}
 	var err error
-	if f.WebhookURL, err = resolve("webhook_url", f.WebhookURL, f.WebhookURLFile); err != nil {
-		return err
-	}
-	if _, err = parseURL("webhook_url", f.WebhookURL); err != nil {
-		return err
-	}
 	f.Secret, err = resolve("secret", f.Secret, f.SecretFile)
 	return err
 }

@@ -14,6 +14,36 @@ import (
 
 // Robots of chat services take JSON at an address that holds their key, and answer 200 whatever happens: what became of the message is a code in the body.
 
+// RobotAddress is where a robot takes messages.
+type RobotAddress struct {
+	WebhookURL     Secret `json:"webhook_url" yaml:"webhook_url" help:"whole address of the robot, with its key, as the service shows it"`
+	WebhookURLFile string `json:"webhook_url_file" yaml:"webhook_url_file" help:"path of a file that holds webhook_url"`
+}
+
+// given asks for an address.
+func (a *RobotAddress) given() error {
+	if a.WebhookURL == "" && a.WebhookURLFile == "" {
+		return errNoSecret("webhook_url")
+	}
+	return nil
+}
+
+// read reads the address, and refuses one that lacks the query parameter that holds the key; "" when the key is in the path.
+func (a *RobotAddress) read(service, parameter string) error {
+	var err error
+	if a.WebhookURL, err = resolve("webhook_url", a.WebhookURL, a.WebhookURLFile); err != nil {
+		return err
+	}
+	u, err := parseURL("webhook_url", a.WebhookURL)
+	if err != nil {
+		return err
+	}
+	if parameter != "" && u.Query().Get(parameter) == "" {
+		return fmt.Errorf(`parameter "webhook_url": has no %s: want the whole address that %s shows for the robot`, parameter, service)
+	}
+	return nil
+}
+
 // verdict says what a robot's code means.
 type verdict struct {
 	status Status

@@ -248,7 +248,7 @@ func TestRobotsSignatures(t *testing.T) {
 		}
 	}
 	// printf '1577262236757\nthis is secret' | openssl dgst -sha256 -hmac 'this is secret' -binary | base64
-	d := &DingTalk{WebhookURL: "https://x/robot/send?access_token=t", Secret: "this is secret"}
+	d := &DingTalk{RobotAddress: RobotAddress{WebhookURL: "https://x/robot/send?access_token=t"}, Secret: "this is secret"}
 	if got := d.signed(time.UnixMilli(1577262236757)).Reveal(); !strings.Contains(got, "&sign=hmPWwU%2B7lVdm3ZZz0r9tSfx0L4Q26jWOZr9%2BGs6EZQM%3D&timestamp=1577262236757") {
 		t.Errorf("DingTalk's signature is another: %s", got)
 	}

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/foreshock/foreshock/pkg/registry"
@@ -22,39 +21,22 @@ func init() {
 // WeCom posts messages to one WeCom group.
 type WeCom struct {
 	Common
-	WebhookURL     Secret `json:"webhook_url" yaml:"webhook_url" help:"address of the robot, with its key"`
-	WebhookURLFile string `json:"webhook_url_file" yaml:"webhook_url_file" help:"path of a file that holds webhook_url"`
-	Format         string `json:"format" yaml:"format" help:"markdown, or a template card that opens the case; a card needs external_url" enum:"markdown,card"`
+	RobotAddress
+	Format string `json:"format" yaml:"format" help:"markdown, or a template card that opens the case; a card needs external_url" enum:"markdown,card"`
 }
 
 // maxWeCom bounds the content in bytes.
 const maxWeCom = 4096
 
 // Validate asks for the address.
-func (w *WeCom) Validate() error {
-	if w.WebhookURL == "" && w.WebhookURLFile == "" {
-		return errNoSecret("webhook_url")
-	}
-	return nil
-}
+func (w *WeCom) Validate() error { return w.given() }
 
 // Open reads the secret.
 func (w *WeCom) Open(env Env) error {
 	if err := w.open(env, wide, wide); err != nil {
 		return err
 	}
-	var err error
-	if w.WebhookURL, err = resolve("webhook_url", w.WebhookURL, w.WebhookURLFile); err != nil {
-		return err
-	}
-	u, err := parseURL("webhook_url", w.WebhookURL)
-	if err != nil {
-		return err
-	}
-	if u.Query().Get("key") == "" {
-		return errors.New(`parameter "webhook_url": has no key: want the whole address that WeCom shows for the robot`)
-	}
-	return nil
+	return w.read("WeCom", "key")
 }
 
 // Quota is the documented one.

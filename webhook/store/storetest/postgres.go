@@ -26,8 +26,7 @@ var server struct {
 	mu    sync.Mutex
 	users int
 	next  int
-	port  int
-	stop  func()
+	on    *Server
 }
 
 // Postgres starts a PostgreSQL on 127.0.0.1 when none of this process runs yet,
@@ -40,23 +39,25 @@ func Postgres(t testing.TB) string {
 	server.mu.Lock()
 	defer server.mu.Unlock()
 	if server.users == 0 {
-		if err := startServer(bin); err != nil {
+		on, err := newServer(bin)
+		if err != nil {
 			t.Fatalf("starting PostgreSQL: %v", err)
 		}
+		server.on = on
 	}
 	server.users++
 	t.Cleanup(func() {
 		server.mu.Lock()
 		defer server.mu.Unlock()
 		if server.users--; server.users == 0 {
-			server.stop()
+			server.on.remove()
 		}
 	})
 	server.next++
 	name := fmt.Sprintf("test%d", server.next)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := pgx.Connect(ctx, serverURL("postgres"))
+	c, err := pgx.Connect(ctx, server.on.URL("postgres"))
 	if err == nil {
 		_, err = c.Exec(ctx, "CREATE DATABASE "+name)
 		_ = c.Close(ctx)
@@ -64,11 +65,125 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("making a database: %v", err)
 	}
-	return serverURL(name)
+	return server.on.URL(name)
 }
 
-func serverURL(database string) string {
-	return fmt.Sprintf("postgres://foreshock@127.0.0.1:%d/%s?sslmode=disable", server.port, database)
+// PostgresAlone starts a PostgreSQL for this test alone, which may end it and
+// start it again. It is removed with the test. As Postgres else.
+func PostgresAlone(t testing.TB) *Server {
+	t.Helper()
+	s, err := newServer(programs(t))
+	if err != nil {
+		t.Fatalf("starting PostgreSQL: %v", err)
+	}
+	t.Cleanup(s.remove)
+	return s
+}
+
+// Server is a PostgreSQL on 127.0.0.1 with a folder of its own.
+type Server struct {
+	bin, dir string
+	port     int
+	attr     *syscall.SysProcAttr
+	process  *os.Process
+	ended    chan struct{}
+}
+
+// URL is that of a database in it.
+func (s *Server) URL(database string) string {
+	return fmt.Sprintf("postgres://foreshock@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+}
+
+func newServer(bin string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "foreshock-postgres")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{bin: bin, dir: dir}
+	if s.attr, err = owner(dir); err != nil {
+		return nil, err
+	}
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", s.data(), "-U", "foreshock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
+	initdb.SysProcAttr, initdb.Dir = s.attr, dir
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.port = l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	if err := s.Start(); err != nil {
+		s.remove()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// Start starts it, on the port that it had, and returns when it answers.
+func (s *Server) Start() error {
+	var log bytes.Buffer
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.port), "-k", s.dir,
+		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &log, &log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.attr.Credential, Pdeathsig: syscall.SIGQUIT}
+	started, ended := make(chan error), make(chan struct{})
+	go func() { // the signal comes when the thread ends, so it must stay
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait()
+		}
+		close(ended)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	s.process, s.ended = cmd.Process, ended
+	if err := s.answering(); err != nil {
+		s.Crash()
+		return fmt.Errorf("%w: %s", err, log.String())
+	}
+	return nil
+}
+
+// Crash ends it at once, as pg_ctl does with "-m immediate": every connection
+// breaks, nothing is put in order, and the next start recovers from the log.
+func (s *Server) Crash() {
+	if s.process != nil {
+		_ = s.process.Signal(syscall.SIGQUIT)
+		<-s.ended
+	}
+	s.process = nil
+}
+
+func (s *Server) remove() {
+	s.Crash()
+	_ = os.RemoveAll(s.dir)
+}
+
+// answering waits until the server takes connections.
+func (s *Server) answering() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		c, err := pgx.Connect(ctx, s.URL("postgres"))
+		if err == nil {
+			return c.Close(ctx)
+		}
+		select {
+		case <-s.ended:
+			return fmt.Errorf("it ended")
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond): // there is nothing to wait on but the port
+		}
+	}
 }
 
 // programs finds the folder of initdb and postgres.
@@ -87,77 +202,6 @@ func programs(t testing.TB) string {
 	}
 	slices.Sort(found)
 	return filepath.Dir(found[len(found)-1])
-}
-
-func startServer(bin string) error {
-	dir, err := os.MkdirTemp("", "foreshock-postgres")
-	if err != nil {
-		return err
-	}
-	attr, err := owner(dir)
-	if err != nil {
-		return err
-	}
-	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "foreshock", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attr, dir
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return fmt.Errorf("initdb: %w: %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	server.port = l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
-	var log bytes.Buffer
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-p", strconv.Itoa(server.port), "-k", dir,
-		"-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200", "-c", "shared_buffers=64MB")
-	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: attr.Credential, Pdeathsig: syscall.SIGQUIT}
-	started, ended := make(chan error), make(chan struct{})
-	go func() { // the signal comes when the thread ends, so it must stay
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait()
-		}
-		close(ended)
-	}()
-	if err := <-started; err != nil {
-		return err
-	}
-	server.stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		<-ended
-		_ = os.RemoveAll(dir)
-	}
-	if err := answering(ended); err != nil {
-		server.stop()
-		return fmt.Errorf("%w: %s", err, log.String())
-	}
-	return nil
-}
-
-// answering waits until the server takes connections.
-func answering(ended <-chan struct{}) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	for {
-		c, err := pgx.Connect(ctx, serverURL("postgres"))
-		if err == nil {
-			return c.Close(ctx)
-		}
-		select {
-		case <-ended:
-			return fmt.Errorf("it ended")
-		case <-ctx.Done():
-			return err
-		case <-time.After(50 * time.Millisecond): // there is nothing to wait on but the port
-		}
-	}
 }
 
 // owner makes the folder the postgres user's when this is root, whom PostgreSQL
