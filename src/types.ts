@@ -117,6 +117,7 @@ export interface ForeshockOptions extends DataSourceJsonData {
 /** Secrets of the data source: Grafana keeps them, and tells forms only whether they are set. */
 export interface ForeshockSecrets {
   webhookToken?: string;
+  lokiPassword?: string;
 }
 
 /** Query kind and detector of a query that names none. */

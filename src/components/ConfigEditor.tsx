@@ -13,6 +13,7 @@ import { SecureSocksProxySettings, useStyles2 } from '@grafana/ui';
 
 import type { ForeshockOptions, ForeshockSecrets } from '../types';
 import { DetectionDefaults } from './DetectionDefaults';
+import { LokiSettings } from './LokiSettings';
 import { WebhookSettings } from './WebhookSettings';
 
 type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions, ForeshockSecrets>;
@@ -47,6 +48,12 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
         description={t('config-editor.webhook-help', 'For questions about cases, and for commands on them.')}
       >
         <WebhookSettings options={options} onOptionsChange={onOptionsChange} />
+      </ConfigSection>
+      <ConfigSection
+        title={t('config-editor.loki', 'Loki')}
+        description={t('config-editor.loki-help', 'For log questions with LogQL. Others need only Prometheus.')}
+      >
+        <LokiSettings options={options} onOptionsChange={onOptionsChange} />
       </ConfigSection>
       <ConfigSection
         title={t('config-editor.advanced', 'More settings')}

@@ -55,20 +55,6 @@ function params(): Param[] {
       ),
     },
     {
-      name: 'lokiUrl',
-      title: t('detection-defaults.loki-url', 'Loki URL'),
-      type: 'string',
-      default: '',
-      help: t('detection-defaults.loki-url-help', 'For log questions with LogQL, like http://loki:3100. Empty: none.'),
-    },
-    {
-      name: 'lokiTenant',
-      title: t('detection-defaults.loki-tenant', 'Loki tenant'),
-      type: 'string',
-      default: '',
-      help: t('detection-defaults.loki-tenant-help', 'Sent as X-Scope-OrgID. Empty for a Loki with one tenant.'),
-    },
-    {
       name: 'fitCacheMiB',
       title: t('detection-defaults.fit-cache', 'Memory for fits'),
       type: 'integer',

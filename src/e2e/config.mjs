@@ -54,6 +54,16 @@ export const configTests = {
     });
   },
 
+  'keeps the password of Loki apart from its address': async (open) => {
+    const editor = await open({ view: 'config' });
+    await editor.page.locator('#foreshock-config-loki-url').fill('http://loki:3100');
+    await editor.page.locator('#foreshock-config-loki-user').fill('reader');
+    await editor.page.locator('#foreshock-config-loki-password').fill('secret');
+    const value = await editor.value();
+    assert.deepEqual(value.jsonData, { lokiUrl: 'http://loki:3100', lokiUser: 'reader' });
+    assert.equal(value.secureJsonData.lokiPassword, 'secret');
+  },
+
   'offers the secure socks proxy where the operator allows it': async (open) => {
     const editor = await open({ view: 'config' });
     await editor.sees('Secure Socks Proxy');
