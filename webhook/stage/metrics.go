@@ -91,8 +91,8 @@ func (m *Metrics) durable(ev Event, took time.Duration) {
 	}
 	m.deliveries.WithLabelValues("durable").Inc()
 	m.duration.Observe(took.Seconds())
-	for _, v := range ev.Verdicts {
-		d, r := v.Final()
+	for i := range ev.Verdicts {
+		d, r := ev.Verdicts[i].Final()
 		m.alerts.WithLabelValues(string(d), string(r)).Inc()
 	}
 	for what, n := range ev.CaseChanges {

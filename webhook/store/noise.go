@@ -31,16 +31,30 @@ func linkTable(least, greatest string) table {
 // linkRows joins the links of one change, and sorts them so that everybody locks
 // rows in one order.
 func linkRows(links []cases.Link) [][]any {
-	byKey := func(a, b cases.Link) int {
-		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Key, b.Key), strings.Compare(a.CaseID, b.CaseID))
+	byKey := func(a, b *cases.Link) int {
+		if c := strings.Compare(a.Kind, b.Kind); c != 0 {
+			return c
+		}
+		if c := strings.Compare(a.Key, b.Key); c != 0 {
+			return c
+		}
+		return strings.Compare(a.CaseID, b.CaseID)
 	}
-	links = slices.Clone(links)
-	slices.SortStableFunc(links, byKey)
+	order := make([]int, len(links)) // links are large: their positions are sorted
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int {
+		if c := byKey(&links[i], &links[j]); c != 0 {
+			return c
+		}
+		return i - j
+	})
 	rows := make([][]any, 0, len(links))
-	for i := 0; i < len(links); {
-		l := links[i]
-		for i++; i < len(links) && byKey(l, links[i]) == 0; i++ {
-			l = join(l, links[i])
+	for n := 0; n < len(order); {
+		l := links[order[n]]
+		for n++; n < len(order) && byKey(&l, &links[order[n]]) == 0; n++ {
+			l = join(l, links[order[n]])
 		}
 		rows = append(rows, []any{text(l.Kind), text(l.Key), l.CaseID, micros(l.From), micros(l.To), l.N, text(l.Detail), text(l.Lead)})
 	}
