@@ -9,12 +9,9 @@ func BenchmarkFit(b *testing.B) {
 		d, _ := Detectors.New(name, nil)
 		b.Run(name, func(b *testing.B) {
 			var m Model
-			for b.Loop() {
-				m, _ = d.Fit(Train{Series: s, N: 3, M: 5})
-			}
+			perCPUSecond(b, s.Grid.N, "samples", func() { m, _ = d.Fit(Train{Series: s, N: 3, M: 5}) })
 			raw, _ := m.MarshalBinary()
 			b.ReportMetric(float64(len(raw)), "model-bytes")
-			b.ReportMetric(float64(b.N*s.Grid.N)/b.Elapsed().Seconds(), "samples/s")
 		})
 	}
 }
@@ -29,12 +26,11 @@ func BenchmarkScore(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
+			perCPUSecond(b, s.Grid.N, "samples", func() {
 				if _, err := m.Score(s, 0); err != nil {
 					b.Fatal(err)
 				}
-			}
-			b.ReportMetric(float64(b.N*s.Grid.N)/b.Elapsed().Seconds(), "samples/s")
+			})
 		})
 	}
 }

@@ -15,7 +15,9 @@ func perCPUSecond(b *testing.B, n int, unit string, f func()) {
 		f()
 		rounds++
 	}
-	b.ReportMetric(float64(rounds*n)/(cpuTime(b)-from).Seconds(), unit+"/cpu-s")
+	spent := cpuTime(b) - from
+	b.ReportMetric(float64(rounds*n)/spent.Seconds(), unit+"/cpu-s")
+	b.ReportMetric(float64(spent.Microseconds())/1000/float64(rounds), "cpu-ms/op")
 }
 
 func cpuTime(b *testing.B) time.Duration {

@@ -49,9 +49,8 @@ func (d *LOF) learn(train series.Series, _ *time.Location) (measure, error) {
 	if n := len(rows) / features; n < 2*d.Neighbours {
 		return nil, fmt.Errorf("%w: %d samples, want at least %d", ErrTooShort, n, 2*d.Neighbours)
 	}
-	m := &density{lagged: l, outliers: outliersOf(unpacked(packed(rows)), features, d.Neighbours, nearEnough)}
-	m.standing = standingOf(m.outliers.own())
-	return m, nil
+	o, near := outliersOf(unpacked(packed(rows)), features, d.Neighbours, nearEnough)
+	return &density{lagged: l, standing: standingOf(o.own(near)), outliers: o}, nil
 }
 
 // nearEnough is the least distance that counts, as a share of the usual one to the last neighbour: among equal samples the density is endless, and the slightest
@@ -66,8 +65,8 @@ func (*LOF) unmarshal(data []byte) (Model, error) {
 			r.Fail()
 			return nil
 		}
-		m.outliers = &outliers{k: k, least: least, known: neighboursOf(rows, features)}
-		m.outliers.learn(rows)
+		m.outliers = &outliers{k: k, least: least, rows: rows, known: neighboursOf(rows, features)}
+		m.outliers.learn(m.outliers.link())
 		return m
 	})
 }
@@ -85,36 +84,48 @@ func allFinite(values []float64) bool {
 type outliers struct {
 	k     int
 	least float64 // distances below count as this
+	rows  []float64
 	known *neighbours
 	// reach is each point's distance to its k-th neighbour, density its local reachability density.
 	reach, density []float64
 }
 
-// outliersOf takes rows of d numbers as known. Distances below share times the median one to the k-th neighbour count as that.
-func outliersOf(rows []float64, d, k int, share float64) *outliers {
-	o := &outliers{k: k, known: neighboursOf(rows, d)}
-	o.learn(rows)
-	if share > 0 {
-		o.least = max(share*robust.Median(o.reach, nil), 1e-3*share)
-		o.learn(rows)
-	}
-	return o
+// links are the k nearest neighbours of every known point, each without itself.
+type links struct {
+	index   []int32
+	squared []float64
 }
 
-// learn finds the reach and the density of every known point.
-func (o *outliers) learn(rows []float64) {
+// outliersOf takes rows of d numbers as known, which it keeps. Distances below share times the median one to the k-th neighbour count as that.
+func outliersOf(rows []float64, d, k int, share float64) (*outliers, links) {
+	o := &outliers{k: k, rows: rows, known: neighboursOf(rows, d)}
+	l := o.link()
+	if share > 0 {
+		o.least = max(share*robust.Median(o.reach, nil), 1e-3*share)
+	}
+	o.learn(l)
+	return o, l
+}
+
+// link finds the neighbours and the reach of every known point.
+func (o *outliers) link() links {
 	d, n := o.known.d, len(o.known.index)
-	o.reach, o.density = make([]float64, n), make([]float64, n)
-	near := make([]int32, 0, n*o.k)
-	apart := make([]float64, 0, n*o.k)
+	o.reach = make([]float64, n)
+	l := links{index: make([]int32, 0, n*o.k), squared: make([]float64, 0, n*o.k)}
 	f := newFound(o.k)
 	for i := range n {
-		o.known.nearest(rows[i*d:(i+1)*d], int32(i), f)
-		near, apart = append(near, f.index...), append(apart, f.squared...)
+		o.known.nearest(o.rows[i*d:(i+1)*d], int32(i), f)
+		l.index, l.squared = append(l.index, f.index...), append(l.squared, f.squared...)
 		o.reach[i] = math.Sqrt(f.squared[o.k-1])
 	}
-	for i := range n {
-		o.density[i] = o.densityOf(apart[i*o.k:(i+1)*o.k], near[i*o.k:(i+1)*o.k])
+	return l
+}
+
+// learn finds the density of every known point.
+func (o *outliers) learn(l links) {
+	o.density = make([]float64, len(o.reach))
+	for i := range o.density {
+		o.density[i] = o.densityOf(l.squared[i*o.k:(i+1)*o.k], l.index[i*o.k:(i+1)*o.k])
 	}
 }
 
@@ -138,14 +149,11 @@ func (o *outliers) factor(x []float64, f *found) float64 {
 }
 
 // own returns the factors of the known points, each without itself.
-func (o *outliers) own() []float64 {
-	d := o.known.d
+func (o *outliers) own(l links) []float64 {
 	out := make([]float64, len(o.density))
-	f := newFound(o.k)
-	for at, i := range o.known.index {
-		o.known.nearest(o.known.points[at*d:(at+1)*d], i, f)
+	for i := range out {
 		around := 0.0
-		for _, j := range f.index {
+		for _, j := range l.index[i*o.k : (i+1)*o.k] {
 			around += o.density[j]
 		}
 		out[i] = around / float64(o.k) / o.density[i]
@@ -170,9 +178,5 @@ func (m *density) measure(window series.Series, dst []float64) {
 
 func (m *density) write(w wire.Writer) wire.Writer {
 	o := m.outliers
-	rows := make([]float64, len(o.known.points))
-	for at, i := range o.known.index {
-		copy(rows[int(i)*features:], o.known.points[at*features:(at+1)*features])
-	}
-	return m.standing.write(m.lagged.write(w)).Ints(int64(o.k)).Floats(o.least).Bytes(packed(rows))
+	return m.standing.write(m.lagged.write(w)).Ints(int64(o.k)).Floats(o.least).Bytes(packed(o.rows))
 }

@@ -14,7 +14,7 @@ func TestLOFBesideSklearn(t *testing.T) {
 	t.Parallel()
 	var want struct{ Score []float64 }
 	peers(t, "lof", &want)
-	o := outliersOf(peerPoints(1000, 8, 2), 8, 20, 0)
+	o, _ := outliersOf(peerPoints(1000, 8, 2), 8, 20, 0)
 	rows, f := peerPoints(500, 8, 3), newFound(20)
 	got := make([]float64, 500)
 	for i := range got {
@@ -66,7 +66,7 @@ func TestLOFOfEqualSamples(t *testing.T) {
 	for i := range 20 {
 		rows[i*2] = float64(i)
 	}
-	o := outliersOf(rows, 2, 5, nearEnough)
+	o, _ := outliersOf(rows, 2, 5, nearEnough)
 	f := newFound(5)
 	if x := o.factor([]float64{0, 0}, f); math.Abs(x-1) > 1e-9 {
 		t.Errorf("a usual sample has factor %v", x)

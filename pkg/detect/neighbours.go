@@ -4,13 +4,18 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/stat"
 )
 
-// neighbours finds the nearest of a fixed set of points exactly: a k-d tree whose cells know the box around their points, and whose leaves are searched through.
-// Source: Friedman, Bentley and Finkel, TOMS 3(3), 1977, doi:10.1145/355744.355745.
+// neighbours finds the nearest of a fixed set of points exactly: a k-d tree whose cells know the box around their points, and whose leaves are searched through. It looks
+// at the points along their principal axes, the longest first: that changes no distance, cells become smaller, and a few numbers tell most of a distance.
+// Sources: Friedman, Bentley and Finkel, TOMS 3(3), 1977, doi:10.1145/355744.355745; Sproull, Algorithmica 6, 1991, doi:10.1007/BF01759061 (principal axes).
 type neighbours struct {
 	d      int
-	points []float64 // rows in the order of the leaves
+	axes   []float64 // rows of d numbers
+	points []float64 // rows along the axes, in the order of the leaves
 	index  []int32   // the number that each row was given with
 	nodes  []cell
 	// boxes holds, for each cell and axis, the least and the largest number.
@@ -21,20 +26,54 @@ type neighbours struct {
 type cell struct{ from, to, right int32 }
 
 // leafRows is how many rows are not worth another cut.
-const leafRows = 16
+const leafRows = 64
 
 // neighboursOf arranges the rows of d numbers, which it copies.
 func neighboursOf(rows []float64, d int) *neighbours {
-	t := &neighbours{d: d, index: make([]int32, len(rows)/d)}
+	t := &neighbours{d: d, axes: widestAxes(rows, d), index: make([]int32, len(rows)/d)}
+	turned := make([]float64, len(rows))
 	for i := range t.index {
 		t.index[i] = int32(i)
+		t.along(rows[i*d:(i+1)*d], turned[i*d:(i+1)*d])
 	}
-	t.cut(rows, 0, len(t.index))
+	t.cut(turned, 0, len(t.index))
 	t.points = make([]float64, 0, len(rows))
 	for _, i := range t.index {
-		t.points = append(t.points, rows[int(i)*d:(int(i)+1)*d]...)
+		t.points = append(t.points, turned[int(i)*d:(int(i)+1)*d]...)
 	}
 	return t
+}
+
+// widestAxes returns the axes along which rows of d numbers vary, the most first, each of length 1 and upright to the others.
+func widestAxes(rows []float64, d int) []float64 {
+	axes := make([]float64, d*d)
+	for k := range d {
+		axes[k*d+k] = 1
+	}
+	if len(rows) == 0 {
+		return axes
+	}
+	cov := mat.NewSymDense(d, nil)
+	stat.CovarianceMatrix(cov, mat.NewDense(len(rows)/d, d, rows), nil)
+	_, vectors, err := eigen(cov)
+	if err != nil {
+		return axes // any axes do
+	}
+	for k := range d {
+		mat.Col(axes[k*d:(k+1)*d], d-1-k, vectors)
+	}
+	return axes
+}
+
+// along writes a row's numbers along the axes.
+func (t *neighbours) along(x, dst []float64) {
+	for k := range dst {
+		sum := 0.0
+		for j, a := range t.axes[k*t.d : (k+1)*t.d] {
+			sum += a * x[j]
+		}
+		dst[k] = sum
+	}
 }
 
 // cut makes a cell of the rows [from, to) of the order and, where there are many, cuts it in the middle of its longest side.
@@ -77,6 +116,7 @@ func (t *neighbours) cut(rows []float64, from, to int) {
 type found struct {
 	squared []float64
 	index   []int32
+	turned  []float64 // the point that they are near to, along the axes
 }
 
 func newFound(k int) *found {
@@ -94,9 +134,12 @@ func (f *found) worst() float64 {
 // nearest finds the rows nearest to x, as many as f has room for, but not the row numbered except. Of rows that are equally far the one found first is kept.
 func (t *neighbours) nearest(x []float64, except int32, f *found) {
 	f.squared, f.index = f.squared[:0], f.index[:0]
-	if len(t.index) > 0 && cap(f.squared) > 0 {
-		t.visit(0, x, except, f)
+	if len(t.index) == 0 || cap(f.squared) == 0 {
+		return
 	}
+	f.turned = append(f.turned[:0], x...)
+	t.along(x, f.turned)
+	t.visit(0, f.turned, except, f)
 }
 
 func (t *neighbours) visit(at int32, x []float64, except int32, f *found) {
@@ -133,22 +176,51 @@ func (t *neighbours) toBox(at int32, x []float64) float64 {
 }
 
 func (t *neighbours) leaf(n *cell, x []float64, except int32, f *found) {
+	if t.d == features {
+		t.leafFeatures(n, (*[features]float64)(x), except, f)
+		return
+	}
 	worst := f.worst()
 	for i := n.from; i < n.to; i++ {
-		squared := apart(x, t.points[int(i)*t.d:int(i+1)*t.d])
-		if !(squared < worst) || t.index[i] == except {
+		if squared := apart(x, t.points[int(i)*t.d:int(i+1)*t.d]); squared < worst && t.index[i] != except {
+			worst = f.take(squared, t.index[i])
+		}
+	}
+}
+
+// leafFeatures is leaf without calls: most rows are too far already by half of their numbers.
+func (t *neighbours) leafFeatures(n *cell, x *[features]float64, except int32, f *found) {
+	worst := f.worst()
+	rows := t.points[int(n.from)*features : int(n.to)*features]
+	for i := n.from; len(rows) >= features; i++ {
+		y := (*[features]float64)(rows)
+		rows = rows[features:]
+		p, q, r, s := x[0]-y[0], x[1]-y[1], x[2]-y[2], x[3]-y[3]
+		half := (p*p + q*q) + (r*r + s*s)
+		if half >= worst {
 			continue
 		}
-		if len(f.squared) < cap(f.squared) {
-			f.squared, f.index = append(f.squared, 0), append(f.index, 0)
+		p, q, r, s = x[4]-y[4], x[5]-y[5], x[6]-y[6], x[7]-y[7]
+		if squared := half + ((p*p + q*q) + (r*r + s*s)); squared < worst && t.index[i] != except {
+			worst = f.take(squared, t.index[i])
 		}
-		k := len(f.squared) - 1
-		for ; k > 0 && f.squared[k-1] > squared; k-- {
-			f.squared[k], f.index[k] = f.squared[k-1], f.index[k-1]
-		}
-		f.squared[k], f.index[k] = squared, t.index[i]
-		worst = f.worst()
 	}
+}
+
+// take puts a row that is nearer than the worst where it belongs, and returns the worst from now on.
+func (f *found) take(squared float64, index int32) float64 {
+	k := len(f.squared)
+	if k < cap(f.squared) {
+		f.squared, f.index = f.squared[:k+1], f.index[:k+1]
+	} else {
+		k--
+	}
+	far, at := f.squared[:k+1], f.index[:k+1]
+	for ; k > 0 && far[k-1] > squared; k-- {
+		far[k], at[k] = far[k-1], at[k-1]
+	}
+	far[k], at[k] = squared, index
+	return f.worst()
 }
 
 // apart returns the squared distance of two vectors of one length, in four sums that do not wait for each other.

@@ -28,8 +28,8 @@ type SpectralResidual struct {
 }
 
 const (
-	// The paper's values, section 4.2: q = 3 neighbours smooth the spectrum, z = 21 samples smooth the saliency, m = 5 samples give the slope, κ = 5 estimated samples follow.
-	spectrumSmooth = 3
+	// The paper's values, section 4.2: q = 3 neighbours smooth the spectrum (see mapOf), z = 21 samples smooth the saliency, m = 5 samples give the slope, κ = 5 estimated
+	// samples follow.
 	saliencySmooth = 21
 	slopeSamples   = 5
 	estimated      = 5
@@ -103,14 +103,14 @@ type saliency struct {
 	fft      *fourier.FFT
 	x        []float64
 	spectrum []complex128
-	log      []float64
+	power    []float64
 }
 
 func newSaliency(w int) *saliency {
 	n := w + estimated
 	return &saliency{
 		fft: fourier.NewFFT(n), x: make([]float64, n), spectrum: make([]complex128, n/2+1),
-		log: make([]float64, n/2+1),
+		power: make([]float64, n/2+1),
 	}
 }
 
@@ -147,26 +147,20 @@ func (s *saliency) mapOf(window []float64) {
 	}
 	s.fft.Coefficients(s.spectrum, s.x)
 	for k, c := range s.spectrum {
-		s.log[k] = math.Log(max(math.Sqrt(real(c)*real(c)+imag(c)*imag(c)), leastAmplitude))
+		s.power[k] = max(real(c)*real(c)+imag(c)*imag(c), leastAmplitude*leastAmplitude)
 	}
-	// The residual of the logarithm takes the place of the amplitude; the phase stays. The spectrum is that of real numbers: the neighbours of frequency k are those
-	// of −k mirrored.
+	// The residual of the logarithm takes the place of the amplitude; the phase stays: each is multiplied by exp(log − smooth)/amplitude, where smooth is the mean logarithm
+	// of three neighbours. That is one over the geometric mean of their amplitudes. The spectrum is that of real numbers: the neighbours of frequency k are those of −k mirrored.
 	n := len(s.x)
-	at := func(k int) float64 {
-		if k < 0 {
-			k = -k
-		}
-		if k > n/2 {
-			k = n - k
-		}
-		return s.log[k]
-	}
+	top := len(s.power) - 1
+	before := s.power[1]
 	for k, c := range s.spectrum {
-		smooth := 0.0
-		for j := -(spectrumSmooth / 2); j <= spectrumSmooth/2; j++ {
-			smooth += at(k+j) / spectrumSmooth
+		after := s.power[n-top-1] // above the top, mirrored
+		if k < top {
+			after = s.power[k+1]
 		}
-		s.spectrum[k] = c * complex(math.Exp(-smooth), 0) // exp(log − smooth)/amplitude
+		s.spectrum[k] = c * complex(1/math.Sqrt(math.Cbrt(before*s.power[k]*after)), 0)
+		before = s.power[k]
 	}
 	s.fft.Sequence(s.x, s.spectrum)
 	for i, v := range s.x {
