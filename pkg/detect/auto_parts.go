@@ -219,14 +219,18 @@ const (
 
 // of returns what the part says at raw score x: nothing up to its median, in usual sizes above it.
 func (p weighted) of(x float64) float64 {
-	switch d := (x - p.middle) * p.per; {
-	case d > credible:
-		return credible + beyondCredible*math.Log(d/credible)
-	case d > 0:
+	d := (x - p.middle) * p.per
+	if d > credible {
+		return incredible(d)
+	}
+	if d > 0 {
 		return d
 	}
 	return 0
 }
+
+// incredible is apart from the ordinary case so that that one is no call.
+func incredible(d float64) float64 { return credible + beyondCredible*math.Log(d/credible) }
 
 // add adds the square of what the part says of each sample.
 func (p weighted) add(part, dst []float64) {

@@ -26,13 +26,15 @@ type Fits struct {
 	known map[fitKey]*list.Element // of *fit
 	order *list.List               // front: most recently used
 	stats FitStats
+	// results are what fits said; nil where that is not kept.
+	results *results
 }
 
 // FitStats counts what a cache did since it was made.
 type FitStats struct {
-	// Hits were answered from the cache, Misses were fitted, Evicted were dropped for room.
+	// Hits were answered from the cache, Misses were fitted, Evicted fits were dropped for room.
 	Hits, Misses, Evicted uint64
-	// Bytes and Models are what it holds now.
+	// Bytes and Models are the fits that it holds now.
 	Bytes  int64
 	Models int
 }
@@ -68,8 +70,13 @@ func (f *Fits) Stats() FitStats {
 
 // fit returns the model for that training window, from the cache when it holds it. Errors that stem from the data are kept like models.
 func (f *Fits) fit(ctx context.Context, j Judge, train Train) (Model, error) {
-	w := fitWindow{name: j.Name, options: j.Detector, labels: train.Series.Labels, grid: train.Series.Grid, zone: train.Zone, n: train.N, m: train.M, values: [][]float64{train.Series.Values}}
-	return shared(ctx, f, w, func() (Model, error) { return j.Detector.Fit(train) })
+	return shared(ctx, f, j.fitted(train), func() (Model, error) { return j.Detector.Fit(train) })
+}
+
+// fitted is all that the fit to a training window depends on.
+func (j Judge) fitted(train Train) fitWindow {
+	s := train.Series
+	return fitWindow{name: j.Name, options: j.Detector, labels: s.Labels, grid: s.Grid, zone: train.Zone, n: train.N, m: train.M, values: [][]float64{s.Values}}
 }
 
 // fitWindow is all that a fit depends on.

@@ -300,6 +300,17 @@ func (w *walker) one(a int64, i, j int) error {
 		train, part, restore = w.counter(a, part, before)
 	}
 	train = train.Where(w.clean)
+	var key fitKey
+	keep := restore == nil && w.keepable(j)
+	if keep {
+		var err error
+		if key, err = w.scoredKey(train, part, before, recent); err != nil {
+			return err
+		}
+		if w.recall(key, i, j) {
+			return nil
+		}
+	}
 	model, err := w.Fits.fit(w.ctx, w.Judge, Train{Series: train, Zone: w.loc, N: w.Policy.N, M: w.Policy.M})
 	if err != nil {
 		return fmt.Errorf("fit: %w", err)
@@ -319,6 +330,9 @@ func (w *walker) one(a int64, i, j int) error {
 	markFlat(part.Values[before:], r, grid.Step, train.Values)
 	if restore != nil {
 		restore(r)
+	}
+	if keep {
+		w.retain(key, model, r, recent, i)
 	}
 	w.copy(r, i, j)
 	return nil

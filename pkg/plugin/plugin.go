@@ -102,7 +102,8 @@ func (d *Datasource) configure(ctx context.Context, settings backend.DataSourceI
 	}
 	blocks := prom.NewBlocks(d.client, prom.BlocksOptions{MaxBytes: int64(d.settings.BlockCache) << 20, Settle: max(d.settings.Settle.Std(), sealed)})
 	d.source = cached{blocks: blocks, now: d.now}
-	d.fits = detect.NewFits(int64(d.settings.FitCache) << 20)
+	room := int64(d.settings.FitCache) << 20
+	d.fits = detect.NewFits(room).WithResults(2 * room)
 	d.history = &history{ask: d.client.History}
 	if d.settings.LokiURL == "" {
 		return nil
