@@ -324,7 +324,7 @@ func goLint(ctx context.Context) error {
 
 // numbers are packages that compute in one goroutine: under the race detector their tests would take ten times as long and find nothing. Those of their tests that do
 // share something between goroutines are named in sharing.
-var numbers = []string{"pkg/wire", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/detect", "pkg/evaluate", "webhook/replay"}
+var numbers = []string{"pkg/wire", "pkg/robust", "pkg/season", "pkg/baseline", "pkg/detect", "pkg/evaluate", "pkg/logs", "exporter/digest", "webhook/replay"}
 
 const sharing = "Fits|Parallel|Workers|Replay"
 
