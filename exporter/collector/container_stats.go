@@ -52,9 +52,6 @@ func (r *cgroupReader) read(g cgroup) *containerStats {
 	if r.trees.isV2() {
 		main = filepath.Join(r.trees.unified, g.path)
 		r.readV2(main, s)
-		if g.kind == rootGroup {
-			r.readHostMemory(s)
-		}
 		r.readPressure(main, s)
 	} else {
 		main = r.readV1(g.path, s)
@@ -65,7 +62,9 @@ func (r *cgroupReader) read(g cgroup) *containerStats {
 	if main == "" || !exists(main) { // it went while it was read: half of a container is none
 		return nil
 	}
-	if g.kind != rootGroup {
+	if g.kind == rootGroup {
+		r.readHostMemory(s)
+	} else {
 		r.readProcesses(main, s)
 	}
 	return s
@@ -130,7 +129,8 @@ func (r *cgroupReader) readV2(dir string, s *containerStats) {
 	r.devicesV2(dir, s)
 }
 
-// readHostMemory reads the memory of the root from /proc/meminfo as runc and cAdvisor do: version 2 has no memory.current there.
+// readHostMemory reads the memory of the root from /proc/meminfo as runc and cAdvisor do: its limit is what the host has, and version 2 has no memory.current
+// there.
 func (r *cgroupReader) readHostMemory(s *containerStats) {
 	b, err := r.file.read(r.meminfo)
 	if err != nil {
@@ -157,6 +157,10 @@ func (r *cgroupReader) readHostMemory(s *containerStats) {
 		return
 	}
 	v := &s.values
+	v[ctrSpecMemory] = total
+	if !r.trees.isV2() {
+		return
+	}
 	v[ctrMemoryUsage], v[ctrMemorySwap] = math.Max(total-free, 0), math.Max(swapTotal-swapFree, 0) // NaN stays NaN
 	if math.IsNaN(v[ctrMemoryInactiveFile]) {                                                      // memory.stat has it from Linux 5.10 on
 		v[ctrMemoryInactiveFile] = inactive
