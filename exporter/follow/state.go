@@ -12,8 +12,9 @@ import (
 	"runtime/debug"
 )
 
-// stateVersion is the form of the state file: one line with it and a check sum, then JSON.
-const stateVersion = 1
+// stateVersion is the form of the state file: one line with it and a check sum, then JSON. Files of form 1 may hold words of templates that are masked as
+// secrets since: they are removed, not put aside.
+const stateVersion = 2
 
 // maxState bounds what is read back.
 const maxState = 256 << 20
@@ -23,8 +24,11 @@ type state struct {
 	Handler  []byte          `json:"handler"`
 }
 
-// errState is a state file that cannot be used.
-var errState = errors.New("not a state file of this version")
+// errState is a state file that cannot be used, errOldState one that may not be kept either.
+var (
+	errState    = errors.New("not a state file of this version")
+	errOldState = errors.New("a state file of form 1, which may hold secrets")
+)
 
 // save writes position and handler together. The file is replaced as a whole: a reader finds the old one or the new one.
 func (s *Stream) save(position json.RawMessage) error {
@@ -93,6 +97,11 @@ func (s *Stream) restore() bool {
 	case errors.Is(err, fs.ErrNotExist):
 		return false
 	}
+	if errors.Is(err, errOldState) {
+		s.Reporter.Report(ReasonState, fmt.Sprintf("%s: %v; it is removed, and the source begins anew", s.State, err))
+		_ = os.Remove(s.State) // when that fails, the next save replaces it
+		return false
+	}
 	s.Reporter.Report(ReasonState, fmt.Sprintf("%s: %v; it is put aside as .bad, and the source begins anew", s.State, err))
 	_ = os.Rename(s.State, s.State+".bad") // when that fails, the next save replaces it
 	return false
@@ -107,6 +116,9 @@ func (s *Stream) load() error {
 	b, err := os.ReadFile(s.State)
 	if err != nil {
 		return err
+	}
+	if bytes.HasPrefix(b, []byte("foreshock-logs 1 ")) {
+		return errOldState
 	}
 	head, body, ok := bytes.Cut(b, []byte("\n"))
 	if want := fmt.Sprintf("foreshock-logs %d %08x", stateVersion, crc32.ChecksumIEEE(body)); !ok || string(head) != want {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -147,7 +150,7 @@ func TestGovernor(t *testing.T) {
 // TestBadState: a state that is broken, of another version or of nobody is put aside, named, and the source begins anew.
 func TestBadState(t *testing.T) {
 	t.Parallel()
-	for _, content := range []string{"", "x", "foreshock-logs 1 00000000\n{}", "foreshock-logs 9 a3830348\n{}"} {
+	for _, content := range []string{"", "x", "foreshock-logs 2 00000000\n{}", "foreshock-logs 9 a3830348\n{}", "foreshock-logs 1 a3830348\n{}"} {
 		r, path := &reports{}, filepath.Join(t.TempDir(), "sub", "x.state")
 		if err := errorsOf(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
 			t.Fatal(err)
@@ -158,10 +161,13 @@ func TestBadState(t *testing.T) {
 		s.State = path
 		s.Run(ctx)
 		bad, err := os.ReadFile(path + ".bad")
-		if err != nil || string(bad) != content || len(r.seen) != 1 || r.seen[0] != ReasonState {
-			t.Errorf("%q: %v, reported %v", content, err, r.seen)
+		if old := strings.HasPrefix(content, "foreshock-logs 1 "); old != errors.Is(err, fs.ErrNotExist) || !old && string(bad) != content {
+			t.Errorf("%q: put aside: %q %v; form 1 may hold secrets and must be gone", content, bad, err)
 		}
-		if b, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(b, []byte("foreshock-logs 1 ")) {
+		if len(r.seen) != 1 || r.seen[0] != ReasonState {
+			t.Errorf("%q: reported %v", content, r.seen)
+		}
+		if b, err := os.ReadFile(path); err != nil || !bytes.HasPrefix(b, []byte("foreshock-logs 2 ")) {
 			t.Errorf("%q: the new state: %q %v", content, b, err)
 		}
 	}

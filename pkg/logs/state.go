@@ -10,8 +10,8 @@ import (
 	"github.com/foreshock/foreshock/pkg/wire"
 )
 
-// layout names the form of the state; another form takes another name.
-const layout = "foreshock logs 1"
+// layout names the form of the state; another form takes another name. The first one may hold words that are masked as secrets since, so it is not read.
+const layout = "foreshock logs 2"
 
 // Marshal returns all that a miner learnt, but for the masked lines that it remembers to be fast: a restored miner gives every line the same template.
 func (m *Miner) Marshal() []byte {
