@@ -4,6 +4,8 @@
 //	server := lokitest.Start(t, lokitest.Options{Tenant: "shop"}, lines...)
 //	client, err := loki.New(loki.Options{URL: server.URL, Tenant: "shop"})
 //
+// With FORESHOCK_LOKI=/path/to/loki the lines are in a Grafana Loki of that program, and it is Loki that answers: so the stand-in is held to it.
+//
 // Of LogQL it knows a stream selector with = matchers and line filters |= and !=, and of metric queries what Server.instant says. Source: https://grafana.com/docs/loki/latest/reference/loki-http-api/.
 package lokitest
 
@@ -49,6 +51,11 @@ type Server struct {
 
 	mu    sync.Mutex
 	lines []Line
+
+	// Before a real Loki, else nothing; see realEnv.
+	tenant string
+	store  func([]Line)
+	real   http.Handler
 }
 
 // Fail makes it answer every question with a status; 0 ends that.
@@ -59,6 +66,12 @@ func (s *Server) Silence(on bool) { s.silent.Store(on) }
 
 // Add stores more lines.
 func (s *Server) Add(lines ...Line) {
+	if s.store != nil && len(lines) > 0 {
+		lines = slices.Clone(lines)
+		slices.SortStableFunc(lines, func(a, b Line) int { return a.At.Compare(b.At) })
+		s.store(lines)
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lines = append(s.lines, lines...)
@@ -78,6 +91,7 @@ func Start(t testing.TB, o Options, lines ...Line) *Server {
 		o.MaxSeries = 500
 	}
 	s := &Server{o: o}
+	s.behind(t)
 	s.Add(lines...)
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /loki/api/v1/query_range", s.admit(s.queryRange))
@@ -149,6 +163,8 @@ func (s *Server) admit(next http.HandlerFunc) http.HandlerFunc {
 			http.Error(w, "invalid user or password", http.StatusUnauthorized)
 		case r.Header.Get("X-Scope-OrgID") != s.o.Tenant:
 			http.Error(w, "no org id", http.StatusUnauthorized)
+		case s.real != nil:
+			s.real.ServeHTTP(w, r)
 		default:
 			next(w, r)
 		}
