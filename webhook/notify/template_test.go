@@ -60,9 +60,9 @@ func TestTemplatesOfAlertmanager(t *testing.T) {
 func TestTemplatesOfAMergedCase(t *testing.T) {
 	t.Parallel()
 	for what, want := range map[cases.What]string{
-		cases.WhatOpened: "firing opened ", cases.WhatDigest: "firing digest ", cases.WhatMerged: "resolved merged 01OTHER", cases.WhatResolved: "resolved resolved ",
+		cases.WhatOpened: "firing/opened ", cases.WhatDigest: "firing/digest ", cases.WhatMerged: "resolved/merged 01OTHER", cases.WhatResolved: "resolved/resolved ",
 	} {
-		tmpl, err := templates(t, "").compile(`{{ .Status }} {{ .NotificationReason }} {{ .Case.MergedInto }}`, telegramText)
+		tmpl, err := templates(t, "").compile(`{{ .Status }}/{{ .NotificationReason }} {{ .Case.MergedInto }}`, telegramText)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -101,7 +101,7 @@ func (db *DB) ask(ctx context.Context, query string, args ...any) (*sql.Rows, er
 			return nil, err
 		}
 		if known, ok = db.asked.LoadOrStore(query, s); ok {
-			_ = s.Close() // another one was first
+			_ = s.Close() //nolint:sqlclosecheck // another one was first; the kept one is closed with the database
 		}
 	}
 	return known.(*sql.Stmt).QueryContext(ctx, args...) // closed with the database
