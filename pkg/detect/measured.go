@@ -52,16 +52,31 @@ func fitMeasured(l learner, context int, train Train, allowed float64) (Model, e
 	if err != nil {
 		return nil, err
 	}
-	if held == nil { // too little to hold anything out: in sample is all there is
-		held = make([]float64, s.Grid.N)
-		all.measure(s, held)
+	_, drawn := l.(drawer)
+	var own []float64
+	if held == nil || drawn {
+		own = make([]float64, s.Grid.N)
+		all.measure(s, own)
 	}
+	if held == nil { // too little to hold anything out: in sample is all there is
+		held, drawn = own, false
+	}
+	leaveOut(s, held)
+	t := calibrate(held, s.Grid.Step, train, allowed)
+	if drawn {
+		leaveOut(s, own)
+		t.atLeast(calibrate(own, s.Grid.Step, train, allowed))
+	}
+	return &measured{own: all, expected: expected, threshold: t}, nil
+}
+
+// leaveOut makes gaps of the scores of gaps.
+func leaveOut(s series.Series, scores []float64) {
 	for i, x := range s.Values {
 		if x != x {
-			held[i] = math.NaN()
+			scores[i] = math.NaN()
 		}
 	}
-	return &measured{own: all, expected: expected, threshold: calibrate(held, s.Grid.Step, train, allowed)}, nil
 }
 
 // holdOut scores each of heldBlocks parts of the window by a measure that was learnt from the others; nil when the parts are too short for that.
