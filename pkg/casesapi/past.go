@@ -44,7 +44,7 @@ func (s Selector) Has(c Case) bool {
 // mostPast is how many cases of the past are read: more were never looked at by anybody.
 const mostPast = 20_000
 
-// Past lists the chosen cases that were open at some time from from to to, in no order. More says that there are more than are read.
+// Past lists the chosen cases that were open at some time of that range, in no order. More says that there are more than are read.
 func (c *Client) Past(ctx context.Context, s Selector, from, to time.Time) (out []Case, more bool, err error) {
 	// One that was open then was changed after from: it was at least resolved, or is open still.
 	all, more, err := c.Cases(ctx, Query{State: "all", Since: from, Limit: mostPast})

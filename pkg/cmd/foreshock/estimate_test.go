@@ -81,3 +81,39 @@ func TestEstimateRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Vectors and fleets are estimated as a whole, and checked with all of their expressions.
+func TestEstimateOfOtherKinds(t *testing.T) {
+	t.Parallel()
+	file := rulesFile(t, `
+rules:
+  - {name: shop, kind: joint, detector: mahalanobis, dimensions: {a: up, b: up, c: up, d: up}, clean: up > 0}
+  - {name: fleet, kind: peers, expr: up, group_by: [job]}
+`)
+	got := foreshock(t, "", "estimate", file, "--series", "20", "--sample", "1", "--format", "json")
+	if got.code != 0 {
+		t.Fatal(got.errors)
+	}
+	rows := map[string]float64{"shop": 4, "fleet": 10} // of a made-up fleet
+	for d := json.NewDecoder(strings.NewReader(got.out)); d.More(); {
+		var r struct {
+			Rule        string
+			Series      int
+			Fit         float64 `json:"fit_seconds"`
+			SampleBytes float64 `json:"sample_bytes"`
+		}
+		if err := d.Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+		if days := r.SampleBytes / 20 / 8 / 1440 / rows[r.Rule]; r.Series != 20 || !(r.Fit > 0) || days < 9 || days > 9.1 {
+			t.Errorf("%+v: %v days of each series", r, days)
+		}
+	}
+	if got := foreshock(t, "", "check", file); got.code != 0 || !strings.Contains(got.out, "2 rules") {
+		t.Errorf("check: %s%s", got.out, got.errors)
+	}
+	bad := rulesFile(t, "rules:\n  - {name: shop, kind: joint, dimensions: {a: up, b: 'sum('}}\n")
+	if got := foreshock(t, "", "check", bad); got.code != 2 || !strings.Contains(got.errors, `field "dimensions.b"`) {
+		t.Errorf("check of a broken dimension: exit code %d, %s", got.code, got.errors)
+	}
+}
