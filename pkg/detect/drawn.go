@@ -6,6 +6,7 @@ type drawer interface{ draws() }
 
 func (*LOF) draws()         {}
 func (*OneClassSVM) draws() {}
+func (*JointDBSCAN) draws() {}
 
 // atLeast raises the threshold to what the measure itself would need to keep to its budget on the window: most samples of it are none that it knows.
 func (t *threshold) atLeast(own threshold) {

@@ -47,9 +47,14 @@ func fitJoint(l jointLearner, train JointTrain, allowed float64) (JointModel, er
 	if err != nil {
 		return nil, err
 	}
+	_, drawn := l.(drawer)
+	var known []float64
+	if held == nil || drawn {
+		known = make([]float64, p.n)
+		own.measure(p, known, nil)
+	}
 	if held == nil { // too little to hold anything out: in sample is all there is
-		held = make([]float64, p.n)
-		own.measure(p, held, nil)
+		held, drawn = known, false
 	}
 	usual := make([]float64, 0, p.n)
 	for i, out := range p.out {
@@ -66,7 +71,14 @@ func fitJoint(l jointLearner, train JointTrain, allowed float64) (JointModel, er
 	for i := range held {
 		held[i] /= unit
 	}
-	return &jointModel{frame: f, own: own, width: l.width(), unit: unit, threshold: calibrate(held, v.Grid.Step, Train{N: train.N, M: train.M}, allowed)}, nil
+	t := calibrate(held, v.Grid.Step, Train{N: train.N, M: train.M}, allowed)
+	if drawn {
+		for i, x := range held { // NaN where the point is not there
+			known[i] = known[i]/unit + 0*x
+		}
+		t.atLeast(calibrate(known, v.Grid.Step, Train{N: train.N, M: train.M}, allowed))
+	}
+	return &jointModel{frame: f, own: own, width: l.width(), unit: unit, threshold: t}, nil
 }
 
 // partsOf returns the parts of point i, or where none are wanted room for them.
