@@ -95,9 +95,12 @@ func Format(x float64) string {
 	if math.IsNaN(x) {
 		return "–"
 	}
-	if a := math.Abs(x); a >= 1e6 || (a < 1e-4 && a > 0) {
+	if x == 0 {
+		return "0"
+	}
+	if a := math.Abs(x); a >= 1e6 || a < 1e-4 {
 		return strconv.FormatFloat(x, 'g', 3, 64)
 	}
-	digits := 2 - int(math.Floor(math.Log10(max(math.Abs(x), 1e-9))))
+	digits := 2 - int(math.Floor(math.Log10(math.Abs(x))))
 	return strconv.FormatFloat(x, 'f', min(max(digits, 0), 6), 64)
 }

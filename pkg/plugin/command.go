@@ -17,7 +17,7 @@ import (
 )
 
 // commands are what Grafana's users may do to a case.
-var commands = []string{"acknowledge", "start", "wait", "release", "resolve", "close", "reopen"}
+var commands = []string{"acknowledge", "start", "wait", "release", "resolve", "close", "reopen", "take", "mute", "useful", "noise"}
 
 // commandRoles are the roles of Grafana whose users may: they answer to the webhook's responder.
 var commandRoles = []string{"Editor", "Admin", "Grafana Admin"}

@@ -21,9 +21,9 @@ func (o *outcome) jointFrame(name string, v detect.JointVerdicts, look look) *da
 		return f
 	}
 	text := func(key string, args ...any) string { return message.Text(o.query.Lang, "plugin.field."+key, args...) }
-	score := field("score", text("score", "name", name), labels, v.Score, map[string]any{"drawStyle": "line", "lineWidth": look.width, "fillOpacity": 0, "showPoints": "never"})
+	score := field("score", text("score", "name", name), labels, v.Score, map[string]any{"drawStyle": "line", "lineWidth": look.width, "fillOpacity": 0, "showPoints": "never", "axisSoftMin": 0})
 	score.Config.Color = map[string]any{"mode": "fixed", "fixedColor": look.line}
-	score.Config.SetMin(0).SetDecimals(2)
+	score.Config.SetDecimals(2)
 	high := make([]float64, len(v.Score))
 	for i, x := range anomalies(v.Verdicts) {
 		high[i] = x
@@ -32,7 +32,7 @@ func (o *outcome) jointFrame(name string, v detect.JointVerdicts, look look) *da
 		}
 	}
 	anomaly := field("anomaly", text("anomaly", "name", name), labels, high, map[string]any{
-		"drawStyle": "points", "pointSize": 8, "showPoints": "always", "lineWidth": 0, "fillOpacity": 0,
+		"drawStyle": "points", "pointSize": 8, "showPoints": "always", "lineWidth": 0, "fillOpacity": 0, "axisSoftMin": 0,
 		"hideFrom": map[string]any{"legend": look.quiet, "tooltip": true, "viz": false},
 	})
 	anomaly.Config.Color = map[string]any{"mode": "fixed", "fixedColor": "red"}
@@ -44,7 +44,7 @@ func (o *outcome) jointFrame(name string, v detect.JointVerdicts, look look) *da
 	}
 	for d, dimension := range v.Vector.Names {
 		c := field("contribution", text("contribution", "name", name, "dimension", dimension), of(dimension), v.Contributions[d], map[string]any{
-			"drawStyle": "line", "lineWidth": 0, "fillOpacity": 40, "showPoints": "never",
+			"drawStyle": "line", "lineWidth": 0, "fillOpacity": 40, "showPoints": "never", "axisSoftMin": 0,
 			"stacking": map[string]any{"mode": "normal", "group": o.request.RefID + " " + v.Vector.Labels.String()},
 			"hideFrom": map[string]any{"legend": look.quiet, "tooltip": false, "viz": look.quiet},
 		})

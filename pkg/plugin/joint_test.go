@@ -76,6 +76,14 @@ func TestJointQuery(t *testing.T) {
 			high++
 		}
 	}
+	// Grafana gives fields an axis each that differ in their least or greatest value, in unit or in soft limits: these belong on one.
+	for _, x := range f.Fields {
+		if x.Name == "score" || x.Name == "anomaly" || x.Name == "contribution" {
+			if x.Config.Min != nil || x.Config.Max != nil || x.Config.Unit != "" || x.Config.Custom["axisSoftMin"] != 0 {
+				t.Errorf("%s %v is drawn on a scale of its own: %+v", x.Name, x.Labels, x.Config)
+			}
+		}
+	}
 	if high < 5 || !strings.Contains(f.Meta.ExecutedQueryString, "# learns where: ok") {
 		t.Errorf("%d anomalous samples; executed:\n%s", high, f.Meta.ExecutedQueryString)
 	}

@@ -95,7 +95,7 @@ export function DetectionDefaults({ options, onOptionsChange }: Props) {
   };
 
   return (
-    <div className={styles.grid}>
+    <fieldset className={styles.grid} disabled={options.readOnly}>
       {params().map((param) => (
         <ParamField
           key={param.name}
@@ -123,7 +123,7 @@ export function DetectionDefaults({ options, onOptionsChange }: Props) {
           onChange={(method) => set('httpMethod', method)}
         />
       </Field>
-    </div>
+    </fieldset>
   );
 }
 
@@ -133,6 +133,8 @@ const getStyles = (theme: GrafanaTheme2) => ({
     gridTemplateColumns: 'repeat(auto-fill, minmax(210px, 260px))',
     gap: theme.spacing(2),
     alignItems: 'start',
-    marginTop: theme.spacing(2),
+    margin: theme.spacing(2, 0, 0),
+    padding: 0,
+    border: 0,
   }),
 });

@@ -28,8 +28,9 @@ interface Props {
   onChange: (value: ParamValue | undefined) => void;
 }
 
-/** More letters than this do not fit beside each other. */
-const RADIO_LETTERS = 24;
+/** More letters than this do not fit beside each other; the room around each option takes as much as four and a half. */
+const RADIO_LETTERS = 29;
+const RADIO_ROOM = 4.5;
 
 /** One parameter: label with help, a control that fits its type, unit, the reason when a value is not allowed, and a way back to the default. */
 export function ParamField({ id, param, value, onChange }: Props) {
@@ -191,7 +192,7 @@ function Choice({ id, param, value, onChange }: Props) {
   const names = param.enum ?? [];
   const current = show(value ?? param.default);
   const options = names.map((name) => ({ label: name, value: name }));
-  if (names.join('').length <= RADIO_LETTERS) {
+  if (names.join('').length + RADIO_ROOM * names.length <= RADIO_LETTERS) {
     return <RadioButtonGroup id={id} options={options} value={current} onChange={(name) => onChange(name)} />;
   }
   return <Pick id={id} options={options} value={current} onChange={onChange} />;

@@ -17,6 +17,7 @@ export function SecretField({ id, name, label, help, options, onOptionsChange }:
     <Field noMargin label={label} description={help} htmlFor={id}>
       <SecretInput
         id={id}
+        disabled={options.readOnly}
         isConfigured={Boolean(secureJsonFields?.[name])}
         value={secureJsonData?.[name] ?? ''}
         onChange={(e) =>

@@ -23,6 +23,7 @@ export function TextSetting({ id, name, label, help, placeholder, options, onOpt
         id={id}
         value={options.jsonData[name] ?? ''}
         placeholder={placeholder}
+        disabled={options.readOnly}
         onChange={(e) => set(e.currentTarget.value.trim())}
       />
     </Field>

@@ -93,7 +93,7 @@ func TestButtonsMayPost(t *testing.T) {
 					}
 					for _, a := range actions {
 						buttons++
-						filled := strings.NewReplacer("${datasource}", "foreshock", "${__data.fields.ID}", "01ABC").Replace(a.Fetch.URL)
+						filled := strings.NewReplacer("${datasource}", "foreshock", "${__data.fields.id}", "01ABC").Replace(a.Fetch.URL)
 						head, command := path.Split(filled)
 						// As Grafana's own matcher does: a star stands for anything, slashes too.
 						if head != "/api/datasources/uid/foreshock/resources/cases/01ABC/" || a.Fetch.Method != "POST" {

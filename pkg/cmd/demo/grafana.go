@@ -137,7 +137,14 @@ func (g *grafana) tell(s *story) {
 		return
 	}
 	s.say("  %-13s %s (no login; admin/admin changes things)", "Grafana", g.url)
-	for _, l := range [][2]string{{"Shop", "foreshock-demo-shop"}, {"Host overview", "foreshock-host-overview"}, {"Anomalies", "foreshock-anomalies"}, {"Alert flow", "foreshock-alert-flow"}, {"Cases", "foreshock-cases"}} {
+	for _, l := range [][2]string{
+		{"Shop", "foreshock-demo-shop"},
+		{"Host overview", "foreshock-host-overview"},
+		{"Containers", "foreshock-containers"},
+		{"Anomalies", "foreshock-anomalies"},
+		{"Alert flow", "foreshock-alert-flow"},
+		{"Cases", "foreshock-cases"},
+	} {
 		s.say("    %-15s %s/d/%s", l[0], g.url, l[1])
 	}
 }
