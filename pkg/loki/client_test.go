@@ -14,7 +14,8 @@ import (
 	"github.com/foreshock/foreshock/pkg/loki/lokitest"
 )
 
-var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+// noon is the present of the tests.
+var noon = lokitest.Now(time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC))
 
 // lines returns n lines of two streams; several have the same time.
 func lines(n, perTime int) (out []lokitest.Line) {

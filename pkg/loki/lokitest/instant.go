@@ -29,7 +29,7 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 		return [2]any{float64(at/1e6) / 1e3, strconv.FormatFloat(v, 'f', -1, 64)}
 	}
 	if v, err := strconv.ParseFloat(text, 64); err == nil {
-		write(w, "scalar", pair(v))
+		write(w, "scalar", [2]any{-3532231076116, strconv.FormatFloat(v, 'f', -1, 64)}) // Loki 3.7.8: its time of a scalar overflows
 		return
 	}
 	if _, err := parse(text); err == nil {

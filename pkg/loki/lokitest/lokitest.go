@@ -12,6 +12,7 @@ package lokitest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -74,8 +75,42 @@ func (s *Server) Add(lines ...Line) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lines = append(s.lines, lines...)
+	for _, l := range lines {
+		l.Labels = discovered(l)
+		s.lines = append(s.lines, l)
+	}
 	slices.SortStableFunc(s.lines, func(a, b Line) int { return a.At.Compare(b.At) })
+}
+
+// Real reports whether a real Loki answers, with its own limits instead of those of the options.
+func (s *Server) Real() bool { return s.real != nil }
+
+// discovered are the labels of a line with those that Loki adds from 3.0 on by itself: the name of the service, from the first label of some that names
+// one, and the level, from a label or the text.
+func discovered(l Line) map[string]string {
+	out := maps.Clone(l.Labels)
+	if out == nil {
+		out = map[string]string{}
+	}
+	out["service_name"], out["detected_level"] = "unknown_service", "unknown"
+	for _, name := range []string{"service", "app", "application", "name", "container", "component", "workload", "job"} {
+		if v := l.Labels[name]; v != "" {
+			out["service_name"] = v
+			break
+		}
+	}
+	if v := l.Labels["level"]; v != "" {
+		out["detected_level"] = v
+		return out
+	}
+	text := strings.ToLower(l.Text)
+	for _, level := range []string{"trace", "debug", "info", "warn", "error", "critical", "fatal"} {
+		if strings.Contains(text, level) {
+			out["detected_level"] = level
+			break
+		}
+	}
+	return out
 }
 
 // Start runs a server until the test ends.

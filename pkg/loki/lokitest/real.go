@@ -32,7 +32,7 @@ var realLoki struct {
 	tenants atomic.Int64
 }
 
-// realConfig keeps everything in a folder, takes lines of any age, and is otherwise as Loki comes.
+// realConfig keeps everything in a folder and in memory for two days, takes lines of any age, and is otherwise as Loki comes.
 const realConfig = `auth_enabled: true
 server: {http_listen_address: 127.0.0.1, http_listen_port: %d, grpc_listen_address: 127.0.0.1, grpc_listen_port: %d, log_level: error}
 common:
@@ -45,6 +45,7 @@ schema_config:
   configs: [{from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
 limits_config: {reject_old_samples: false}
 querier: {query_ingesters_within: 0s}
+ingester: {chunk_idle_period: 48h, max_chunk_age: 48h, flush_check_period: 1h}
 analytics: {reporting_enabled: false}
 `
 
@@ -76,11 +77,28 @@ func startReal(program string) (string, error) {
 	}
 	address := "http://127.0.0.1:" + strconv.Itoa(ports[0])
 	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(200 * time.Millisecond) {
-		if err := push(address, "probe", []Line{{At: time.Now(), Labels: map[string]string{"a": "b"}, Text: "x"}}); err == nil {
+		if err := push(address, "probe", []Line{{At: time.Now(), Labels: map[string]string{"a": "b"}, Text: "x"}}); err == nil && answers(address) {
 			return address, nil
 		}
 	}
 	return "", fmt.Errorf("%s takes no lines within a minute", program)
+}
+
+// answers reports whether a question is answered soon.
+func answers(address string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/loki/api/v1/query?query="+url.QueryEscape(`sum(rate({a="b"}[1m]))`), nil)
+	if err != nil {
+		return false
+	}
+	req.Header.Set("X-Scope-OrgID", "probe")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close() // its status says all
+	return resp.StatusCode == http.StatusOK
 }
 
 // push stores lines, which must be in order of time.
@@ -119,6 +137,15 @@ func push(address, tenant string, lines []Line) error {
 		return fmt.Errorf("push to Loki: %s: %s", resp.Status, text)
 	}
 	return nil
+}
+
+// Now is the time that a test takes for the present: the given one, or, before a real Loki, which finds lines of long ago only once it has stored them, the
+// last full hour but one at the earliest.
+func Now(given time.Time) time.Time {
+	if os.Getenv(realEnv) == "" {
+		return given
+	}
+	return time.Now().Add(-time.Hour).Truncate(time.Hour).UTC() // on any grid
 }
 
 // behind makes the server stand before the real Loki, where there is one.
