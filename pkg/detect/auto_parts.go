@@ -229,7 +229,7 @@ func (p weighted) of(x float64) float64 {
 	return 0
 }
 
-// incredible is apart from the ordinary case so that that one is no call.
+// incredible is a function of its own so that the ordinary case needs no call.
 func incredible(d float64) float64 { return credible + beyondCredible*math.Log(d/credible) }
 
 // add adds the square of what the part says of each sample.
