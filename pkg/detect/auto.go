@@ -7,7 +7,6 @@ import (
 
 	"github.com/foreshock/foreshock/pkg/baseline"
 	"github.com/foreshock/foreshock/pkg/registry"
-	"github.com/foreshock/foreshock/pkg/season"
 	"github.com/foreshock/foreshock/pkg/series"
 	"github.com/foreshock/foreshock/pkg/wire"
 )
@@ -36,15 +35,13 @@ func (*Auto) Catches() Kinds { return Spike | Drop | Shift | Season }
 func (*Auto) Context(int64) int { return reach + lags }
 
 const (
-	// fullMillis is the history from which a threshold is not raised.
-	fullMillis = 7 * season.DayMillis
 	// usualPart is the size of a part at its 95 % quantile, in usual distances: what it is for the distance of normal data.
 	usualPart = 2
 	// leastUsual keeps a part that hardly varies from outvoting the others, as a share of its 95 % quantile.
 	leastUsual = 1e-3
 )
 
-// Fit looks at the window, learns what the parts need, and calibrates their root mean square on samples that were held out.
+// Fit looks at the window, learns what the parts need, and calibrates their power mean on samples that were held out.
 func (d *Auto) Fit(train Train) (Model, error) {
 	s := usable(train.Series)
 	present := s.Present()
@@ -103,28 +100,26 @@ func (d *Auto) Fit(train Train) (Model, error) {
 	if chosen.Reason != ReasonSparse { // rare events differ in size from series to series: nothing is usual
 		m.theta = m.middle + settled(m.theta-m.middle, d.Budget)
 	}
-	m.theta = m.middle + (m.theta-m.middle)*math.Pow(max(1, fullMillis/(float64(present)*float64(s.Grid.Step))), youngPower)
 	return m, nil
 }
 
 const (
-	// usualTheta is how far a threshold for one episode a week usually lies above the median raw score. The geometric mean over the labelled series is 3.1, with which 1.1,
-	// 1.5 and 2.1 false episodes a week come through on NAB, AIOPS KPI and WSD; with this it is 1.0, 1.1 and 1.7.
-	usualTheta = 3.6
+	// usualTheta is how far a threshold for one episode a week usually lies above the median raw score: so that NAB, AIOPS KPI and WSD get 0.9, 1.1 and 1.6 false episodes a week.
+	usualTheta = 3.8
+	// ownTheta is what the threshold of one window counts beside the usual one.
+	ownTheta = 0.25
 	// leastTheta is the share of its own threshold that a window keeps: where it is far above the usual one, as for rare events of very different size, that is no luck.
 	leastTheta = 2. / 3
 	// perBudget is the power of the budget with which the usual threshold falls: a judgement, measured at a budget of one only.
 	perBudget = -0.2
-	// youngPower is the power of the missing history by which the threshold of a young series rises.
-	youngPower = 0.5
 )
 
-// settled returns the threshold for a budget from that of one window. What one window says is drawn halfway to the usual threshold: incidents in it push it up, and luck
-// pulls it down.
+// settled returns the threshold for a budget from that of one window. What one window says is drawn to the usual threshold: incidents in it push it up, luck and a short
+// history pull it down.
 // Source: Efron and Morris, Stein's Estimation Rule and Its Competitors, JASA 68(341), 1973, doi:10.1080/01621459.1973.10481350.
 func settled(theta, budget float64) float64 {
-	half := math.Sqrt(theta * usualTheta * math.Pow(budget, perBudget))
-	return max(half, leastTheta*theta)
+	drawn := math.Pow(theta, ownTheta) * math.Pow(usualTheta*math.Pow(budget, perBudget), 1-ownTheta)
+	return max(drawn, leastTheta*theta)
 }
 
 // held returns the held-out distances with every gap taken from the sample before it.

@@ -126,7 +126,7 @@ func chooseParts(s series.Series, c *Choice) []partKind {
 }
 
 var (
-	autoParts   = []partKind{partStanding, partStanding5, partStanding30, partSurprise5, partSurprise15, partSurprise60, partUnexpected15, partRestless15}
+	autoParts   = []partKind{partStanding, partStanding5, partStanding120, partSudden, partSurprise5, partSurprise15, partSurprise60, partUnexpected15, partRestless15}
 	sparseParts = []partKind{partStanding, partStanding5, partStanding30, partSurprise15}
 )
 

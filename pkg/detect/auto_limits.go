@@ -36,22 +36,39 @@ type limiter struct {
 	band   baseline.Band
 	x      []float64 // scaled values behind lags others
 	sig    signals
+	// stood and suddenly are the sums of all standings before a sample, as far as partStanding120 and partSudden count them.
+	stood, suddenly []float64
+	// bar is what the root of the parts' sum must reach.
+	bar float64
 
 	// Of the sample at hand: its predictions, and by part what the samples before it add.
 	at                  int
 	predicted, standing float64
 	sums, squares       [partKinds]float64
 	n                   [partKinds]float64
+	// before is the mean that partSudden compares with.
+	before float64
 }
 
 func (m *combined) limiter(window series.Series) *limiter {
 	l := &limiter{combined: m, window: window, x: m.values(window)}
 	l.band, l.sig = m.signals(window, l.x)
+	l.stood, l.suddenly = sumsBefore(l.sig.standing, farStanding), sumsBefore(l.sig.standing, farSudden)
+	l.bar = barOf(m.theta, len(m.parts))
 	return l
 }
 
+// sumsBefore returns the sum of the bounded entries before each, and of all at the end.
+func sumsBefore(x []float64, far float64) []float64 {
+	out := make([]float64, len(x)+1)
+	for i, v := range x {
+		out[i+1] = out[i] + clip(v, far)
+	}
+	return out
+}
+
 // partWindow is how many samples a part looks at, that of the moment included.
-var partWindow = [partKinds]int{1, 5, 30, 5, 15, 60, 15, 15}
+var partWindow = [partKinds]int{1, 5, 30, 5, 15, 60, 15, 15, 120, suddenNow}
 
 // to makes the limiter ready for sample i.
 func (l *limiter) to(i int) {
@@ -60,34 +77,45 @@ func (l *limiter) to(i int) {
 	l.predicted = l.x[i+lags] - l.sig.surprise[i]
 	l.standing = clip(l.sig.standing[i], farStanding) - l.sig.unexpected[i]
 	for _, p := range l.parts {
+		from := max(0, i-partWindow[p.kind]+1)
+		l.n[p.kind] = float64(i - from + 1)
 		src, far := l.sig.standing, float64(farStanding)
 		switch p.kind {
+		case partStanding120:
+			l.sums[p.kind] = l.stood[i] - l.stood[from]
+			continue
+		case partSudden:
+			l.sums[p.kind] = l.suddenly[i] - l.suddenly[from]
+			l.before = math.NaN()
+			if n := min(from, suddenBefore); n >= suddenNow {
+				l.before = (l.suddenly[from] - l.suddenly[from-n]) / float64(n)
+			}
+			continue
 		case partSurprise5, partSurprise15, partSurprise60:
 			src, far = l.sig.surprise, farSurprise
 		case partUnexpected15:
 			src, far = l.sig.unexpected, farSurprise
 		}
-		from := max(0, i-partWindow[p.kind]+1)
 		sum, squares := 0.0, 0.0
 		for _, x := range src[from:i] {
 			x = clip(x, far)
 			sum += x
 			squares += x * x
 		}
-		l.sums[p.kind], l.squares[p.kind], l.n[p.kind] = sum, squares, float64(i-from+1)
+		l.sums[p.kind], l.squares[p.kind] = sum, squares
 	}
 }
 
 // calm makes the limiter ready for sample i as if those before it had been what was expected.
 func (l *limiter) calm(i int) {
 	l.predicted, l.standing = (l.band.Center[i]-l.center)/l.scale, 0
-	l.sums, l.squares = [partKinds]float64{}, [partKinds]float64{}
+	l.sums, l.squares, l.before = [partKinds]float64{}, [partKinds]float64{}, 0
 	for k, n := range partWindow {
 		l.n[k] = float64(n)
 	}
 }
 
-// beyond returns how far the raw score of v at the sample lies above the threshold; negative where v is ordinary.
+// beyond returns how far v at the sample lies above the threshold, on a scale of its own; negative where v is ordinary.
 func (l *limiter) beyond(v float64) float64 {
 	z := l.band.Score(l.at, v)
 	near := clip(z, farStanding)
@@ -100,7 +128,7 @@ func (l *limiter) beyond(v float64) float64 {
 		switch k {
 		case partStanding:
 			x = math.Abs(z)
-		case partStanding5, partStanding30:
+		case partStanding5, partStanding30, partStanding120:
 			x = math.Abs(l.sums[k]+near) / l.n[k]
 		case partSurprise5, partSurprise15, partSurprise60:
 			x = math.Sqrt((l.squares[k] + surprise*surprise) / l.n[k])
@@ -109,11 +137,14 @@ func (l *limiter) beyond(v float64) float64 {
 		case partRestless15:
 			mean := (l.sums[k] + near) / l.n[k]
 			x = math.Sqrt(max((l.squares[k]+near*near)/l.n[k]-mean*mean, 0))
+		case partSudden:
+			if x = math.Abs((l.sums[k]+clip(near, farSudden))/suddenNow - l.before); x != x {
+				x = 0
+			}
 		}
-		d := p.of(x)
-		raw += d * d
+		raw += raised(p.of(x))
 	}
-	return together(raw, len(l.parts)) - l.theta
+	return math.Sqrt(raw) - l.bar
 }
 
 const (

@@ -25,17 +25,25 @@ const (
 	partUnexpected15
 	// partRestless15: the standard deviation of the last standings.
 	partRestless15
+	// partStanding120: a mean as partStanding5, for changes of hours.
+	partStanding120
+	// partSudden: the distance of the mean of the last 5 standings from that of the 240 before them: what is new, also where the level drifts from day to day.
+	partSudden
 	partKinds
 )
 
 // partNames are those of the parts in a choice, in order; they are keys of texts.
-var partNames = [partKinds]string{"standing", "standing5", "standing30", "surprise5", "surprise15", "surprise60", "unexpected15", "restless15"}
+var partNames = [partKinds]string{"standing", "standing5", "standing30", "surprise5", "surprise15", "surprise60", "unexpected15", "restless15", "standing120", "sudden"}
 
 const (
 	// lags is how many samples a prediction looks back.
 	lags = 30
+	// suddenNow and suddenBefore are how many samples partSudden compares with how many before them.
+	suddenNow, suddenBefore = 5, 240
 	// reach is the longest window of a part: together with lags it is the context.
-	reach = 60
+	reach = suddenNow + suddenBefore
+	// farSudden bounds what one standing adds to the two means of partSudden: one spike must not be what the hours before were like.
+	farSudden = 10
 	// farStanding and farSurprise bound what one sample adds to a mean: an outlier shows in its window, and leaves no rounding behind when it left it.
 	farStanding, farSurprise = 30, 1e4
 	// farValue bounds the values that a prediction is made from, in usual distances from the middle.
@@ -73,6 +81,10 @@ func (s signals) part(k partKind, dst, squares []float64) {
 		rollingSize(s.unexpected, 15, dst)
 	case partRestless15:
 		rollingDeviation(s.standing, 15, dst)
+	case partStanding120:
+		rollingMean(s.standing, 120, dst)
+	case partSudden:
+		rollingChange(s.standing, dst)
 	}
 }
 
@@ -89,6 +101,27 @@ func rollingMean(src []float64, w int, dst []float64) {
 			n = w
 		}
 		dst[i] = math.Abs(sum) / float64(n)
+	}
+}
+
+// rollingChange writes the distance of the mean of the last suddenNow entries from that of the suddenBefore ones before them, of as many as there are; 0 where there are too
+// few to compare with.
+func rollingChange(src, dst []float64) {
+	now, before := 0.0, 0.0
+	for i, x := range src {
+		now += clip(x, farSudden)
+		if i >= suddenNow {
+			y := clip(src[i-suddenNow], farSudden)
+			now -= y
+			before += y
+		}
+		if i >= reach {
+			before -= clip(src[i-reach], farSudden)
+		}
+		dst[i] = 0
+		if n := min(i+1-suddenNow, suddenBefore); n >= suddenNow {
+			dst[i] = math.Abs(now/suddenNow - before/float64(n))
+		}
 	}
 }
 
@@ -232,15 +265,28 @@ func (p weighted) of(x float64) float64 {
 // incredible is a function of its own so that the ordinary case needs no call.
 func incredible(d float64) float64 { return credible + beyondCredible*math.Log(d/credible) }
 
-// add adds the square of what the part says of each sample.
+// add adds what the part says of each sample, raised.
 func (p weighted) add(part, dst []float64) {
 	for i, x := range part {
-		d := p.of(x)
-		dst[i] += d * d
+		if d := p.of(x); d > 0 {
+			dst[i] += raised(d)
+		}
 	}
 }
 
-// together returns the root mean square of what parts said, from the sum of its squares, in usual distances.
-func together(squares float64, parts int) float64 {
-	return usualPart * math.Sqrt(squares/float64(parts))
+// partPower is that of the mean of the parts. The higher, the more one part counts that stands out alone: NAB, and most its onsets, want 3, WSD wants 2, at which what a long
+// part remembers keeps an episode open for less time.
+const partPower = 2.5
+
+// raised returns the power of a number that is not negative.
+func raised(d float64) float64 { return d * d * math.Sqrt(d) }
+
+// together returns the power mean of what parts said, from the sum of their powers, in usual distances.
+func together(sum float64, parts int) float64 {
+	return usualPart * math.Exp(math.Log(sum/float64(parts))/partPower) // three times as fast as math.Pow
+}
+
+// barOf returns the root of the sum from which together says raw.
+func barOf(raw float64, parts int) float64 {
+	return math.Sqrt(float64(parts) * raised(raw/usualPart))
 }

@@ -69,6 +69,35 @@ func TestRollingAgainstSums(t *testing.T) {
 	}
 }
 
+// The rolling change says the same as means over both windows, also while there are few samples and after a huge value went through.
+func TestRollingChangeAgainstMeans(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(8, 9))
+	x := make([]float64, 700)
+	for i := range x {
+		x[i] = r.NormFloat64()
+	}
+	x[100], x[300] = math.Inf(1), -1e300
+	mean := func(of []float64) float64 {
+		sum := 0.0
+		for _, v := range of {
+			sum += min(max(v, -10), 10)
+		}
+		return sum / float64(len(of))
+	}
+	got := make([]float64, len(x))
+	rollingChange(x, got)
+	for i := range x {
+		want := 0.0
+		if i >= 9 { // five samples, and five before them
+			want = math.Abs(mean(x[i-4:i+1]) - mean(x[max(0, i-244):i-4]))
+		}
+		if math.Abs(got[i]-want) > 1e-9 {
+			t.Fatalf("at %d: got %v, want %v", i, got[i], want)
+		}
+	}
+}
+
 // What auto chooses is told with its reason, in both languages, and survives being written.
 func TestAutoChooses(t *testing.T) {
 	t.Parallel()
