@@ -124,7 +124,7 @@ func TestLogsPhases(t *testing.T) {
 		fmt.Fprintf(&train, "s%d,in%s look%s out\n", i, strings.Repeat(" in", i%2), strings.Repeat(" look", i%3))
 	}
 	a := write(t, "train.txt", train.String())
-	b := write(t, "test.txt", "whole,in look look out\nlong,in in in look out\n")
+	b := write(t, "test.txt", "whole,in"+strings.Repeat(" look", 2)+" out\nlong,in"+strings.Repeat(" in", 2)+" look out\n")
 	got := foreshock(t, "", "logs", "phases", "--train", a, "--test", b, "-p", "states=3")
 	want := [][]string{
 		{"whole", "0", "1", "in"},
