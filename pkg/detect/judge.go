@@ -106,7 +106,7 @@ func (j Judge) judge(ctx context.Context, past, s, clean series.Series, from, to
 	}
 	out := series.GridOver(from, to, step)
 	grid := series.GridOver(j.Walk.judged(out.Start, j.Policy), to, step)
-	w := walker{Judge: j, ctx: ctx, past: past, s: s, clean: clean, loc: loc, window: cover(s, grid), shown: grid.N - out.N, r: NewResult(grid.N)}
+	w := walker{Judge: j, ctx: ctx, past: past, s: s, clean: clean, loc: loc, window: cover(s, grid), changed: !sameValues(past, s), shown: grid.N - out.N, r: NewResult(grid.N)}
 	if err := w.score(); err != nil {
 		return Verdicts{}, fmt.Errorf("judge %s: %w", s.Labels, err)
 	}
@@ -205,8 +205,10 @@ type walker struct {
 	clean  series.Series // what of past is fit for learning; all where it is zero
 	loc    *time.Location
 	window series.Series
-	shown  int // the first sample of the window that was asked for
-	r      Result
+	// changed: what is judged is not what fits learn from.
+	changed bool
+	shown   int // the first sample of the window that was asked for
+	r       Result
 	// promise is that of the newest fit.
 	promise Calibration
 	// stretch fits at an anchor and takes what the model makes of samples [i, j) of the window; nil for a single series.
@@ -215,6 +217,11 @@ type walker struct {
 	floor Comparison
 	// choice too.
 	choice Choice
+}
+
+// sameValues reports whether two series are one, and not a copy.
+func sameValues(a, b series.Series) bool {
+	return a.Grid == b.Grid && (len(a.Values) == 0 || len(b.Values) > 0 && &a.Values[0] == &b.Values[0])
 }
 
 func (w *walker) score() error {

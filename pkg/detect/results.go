@@ -76,9 +76,10 @@ func (f *Fits) keep(s *scored) {
 	}
 }
 
-// keepable reports whether the samples up to j of the window end with their stretch: an unfinished one grows with every query.
+// keepable reports whether the samples up to j of the window end with their stretch: an unfinished one grows with every query. What is judged against another past is changed
+// for a test, and nobody asks for it again.
 func (w *walker) keepable(j int) bool {
-	return w.Fits != nil && w.Fits.results != nil && j < w.window.Grid.N
+	return w.Fits != nil && w.Fits.results != nil && j < w.window.Grid.N && !w.changed
 }
 
 // scoredKey is that of all that the results of a stretch depend on: what the fit does, and the samples that it is asked about.

@@ -132,10 +132,11 @@ func (e *evaluation) live(all []unit) (live, gone []unit, dropped int) {
 		if n == 0 {
 			continue
 		}
-		if count += n; count > e.rule.MaxSeries {
+		if count+n > e.rule.MaxSeries {
 			dropped += n
 			continue
 		}
+		count += n
 		live = append(live, u)
 	}
 	return live, gone, dropped

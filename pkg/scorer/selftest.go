@@ -197,6 +197,9 @@ func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTes
 	var found []evaluate.SelfTested
 	for _, one := range sampled(rule.subjects(units, answer.clean), from, at) {
 		var got evaluate.SelfTested
+		if one.mask != nil {
+			one.Clean = one.mask()
+		}
 		err := s.slotted(ctx, func() (err error) {
 			got, err = one.test.Case(ctx, one.Case)
 			return err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/foreshock/foreshock/pkg/detect"
 	"github.com/foreshock/foreshock/pkg/evaluate"
@@ -17,6 +18,8 @@ const testRows = 400
 type subject struct {
 	evaluate.Case
 	test evaluate.SelfTest
+	// mask makes Clean for those that are tested, since it is as large as the series; nil where there is none to make.
+	mask func() series.Series
 	// rows is how many series are judged with it.
 	rows int
 }
@@ -38,18 +41,20 @@ func (r Rule) subjects(units []unit, clean detect.Clean) []subject {
 	for _, u := range units {
 		switch r.Kind {
 		case kindJoint:
-			mask, _ := clean.Mask(u.labels)
+			mask := maskOf(clean, u)
 			for d := range u.vector.Values {
 				out = append(out, r.dimension(u, d, mask))
 			}
 		case kindPeers:
-			fleet, _ := u.fleet(clean)
+			fleet := sync.OnceValue(func() detect.Fleet {
+				f, _ := u.fleet(clean)
+				return f
+			})
 			for m := range u.members {
-				out = append(out, r.member(fleet, m))
+				out = append(out, r.member(u, fleet, m))
 			}
 		default:
-			mask, _ := clean.Mask(u.labels)
-			out = append(out, subject{evaluate.Case{Series: u.members[0], Clean: mask}, evaluate.SelfTest{Judge: r.Judge, Quick: true}, 1})
+			out = append(out, subject{evaluate.Case{Series: u.members[0]}, evaluate.SelfTest{Judge: r.Judge, Quick: true}, maskOf(clean, u), 1})
 		}
 	}
 	return out
@@ -59,13 +64,13 @@ func (r Rule) subjects(units []unit, clean detect.Clean) []subject {
 const moves = detect.Spike | detect.Drop | detect.Shift
 
 // dimension is the subject of one dimension of a vector, the others as they are.
-func (r Rule) dimension(u unit, d int, mask series.Series) subject {
+func (r Rule) dimension(u unit, d int, mask func() series.Series) subject {
 	v := u.vector
 	judged := func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error) {
 		now := v
 		now.Values = slices.Clone(v.Values)
 		now.Values[d] = changed.Values
-		found, err := r.Joint.Against(ctx, v, mask, now, from, to)
+		found, err := r.Joint.Against(ctx, v, mask(), now, from, to)
 		if err != nil {
 			return detect.Verdicts{}, err
 		}
@@ -77,12 +82,13 @@ func (r Rule) dimension(u unit, d int, mask series.Series) subject {
 	labels["dimension"] = v.Names[d]
 	s := v.Dimension(d)
 	s.Labels = series.FromMap(labels)
-	return subject{evaluate.Case{Series: s}, r.selfTest(&evaluate.Subject{Detector: r.Joint.Detector, Catches: moves, Judged: judged}), u.rows()}
+	return subject{evaluate.Case{Series: s}, r.selfTest(&evaluate.Subject{Detector: r.Joint.Detector, Catches: moves, Judged: judged}), nil, u.rows()}
 }
 
 // member is the subject of one member of a fleet, its siblings as they are.
-func (r Rule) member(fleet detect.Fleet, m int) subject {
+func (r Rule) member(u unit, whole func() detect.Fleet, m int) subject {
 	judged := func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error) {
+		fleet := whole()
 		now := fleet
 		now.Members = slices.Clone(fleet.Members)
 		now.Members[m] = changed
@@ -92,7 +98,15 @@ func (r Rule) member(fleet detect.Fleet, m int) subject {
 		}
 		return found[m], nil
 	}
-	return subject{evaluate.Case{Series: fleet.Members[m]}, r.selfTest(&evaluate.Subject{Detector: r.Peers.Detector, Catches: moves, Judged: judged}), len(fleet.Members)}
+	return subject{evaluate.Case{Series: u.members[m]}, r.selfTest(&evaluate.Subject{Detector: r.Peers.Detector, Catches: moves, Judged: judged}), nil, len(u.members)}
+}
+
+// maskOf makes the mask of a unit when it is asked for first.
+func maskOf(clean detect.Clean, u unit) func() series.Series {
+	return sync.OnceValue(func() series.Series {
+		mask, _ := clean.Mask(u.labels)
+		return mask
+	})
 }
 
 func (r Rule) selfTest(s *evaluate.Subject) evaluate.SelfTest {

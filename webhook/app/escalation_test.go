@@ -316,9 +316,9 @@ sla: {targets: {p1: 1h, p2: 0s}}
 at 0   fire Slow severity=warning
 at 0   expect chat opened
 at 10m expect pager escalated ladder warnings
-at 20m5s expect chat regraded
-at 20m5s expect pager regraded
-at 25m5s expect ann escalated step 1 of ladder errors
+at 20m30s expect chat regraded
+at 20m30s expect pager regraded
+at 25m30s expect ann escalated step 1 of ladder errors
 at 45m expect chat sla_warning
 at 45m expect pager sla_warning
 at 45m expect ann sla_warning

@@ -109,3 +109,48 @@ at 5m12s expect chat digest
 at 9m   expect nothing
 `)
 }
+
+// never is a rule of regrading that looks at every case and changes none: what is told must not depend on it.
+const never = `regrade: [{name: never, alerts: 1000, to: P1}]`
+
+// A look for evidence, 5 s after an alert, does not replace the look for others of the same cause 30 s after the case was told.
+func TestScriptMergedBesideEvidence(t *testing.T) {
+	t.Parallel()
+	play(t, &script{config: `
+noise: {hold: {p1: 0s, p2: 0s, p3: 0s}, storm: {rate: 2, labels: [job]}, similar: {enabled: false}, correlate: {enabled: false}, ` + never + `}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: []}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0    fire Hot severity=warning job=x instance=a
+at 0    expect chat opened
+at 10s  fire Loud severity=warning job=x instance=b
+at 10s  expect chat opened
+at 12s  fire Wet severity=warning job=x instance=c
+at 12s  expect chat opened
+at 15s  expect chat merged
+at 30s  expect chat merged
+at 5m12s expect chat digest
+at 9m   expect nothing
+`)
+}
+
+// What joins a muted case and is not covered by the mute waits for its whole hold, whoever looks at the case before.
+func TestScriptHoldAfterMute(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"", ", " + never} {
+		play(t, &script{config: `
+noise: {hold: {p2: 60s}` + more + `}
+routes: [{name: all, channels: [chat]}]
+escalation: {ladders: []}
+sla: {targets: {p0: 0s, p1: 0s, p2: 0s, p3: 0s}}
+`}, `
+at 0    post /api/v1/mutes {"name": "disks", "owner": "carol", "match": ["alertname=\"Slow\""], "for": "2h"}
+at 1s   fire Slow severity=warning instance=h1:9100
+at 10s  fire Full severity=warning instance=h1:9100
+at 65s  expect nothing
+at 70s  expect chat opened
+at 9m   expect nothing
+`)
+	}
+}

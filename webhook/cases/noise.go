@@ -72,6 +72,8 @@ type CaseNoise struct {
 	// HeldUntil is until when Untold waits also where the case is looked at before;
 	// zero: until the next look.
 	HeldUntil time.Time `json:"heldUntil,omitzero"`
+	// LookedAt is when the case looked at itself last.
+	LookedAt time.Time `json:"lookedAt,omitzero"`
 	// NextReview is when the case looks at itself next; zero: never.
 	NextReview time.Time `json:"nextReview,omitzero"`
 	// Mute names what holds back the messages of the case, MutedBy its owner and
@@ -96,9 +98,18 @@ type CaseNoise struct {
 // Silent reports whether a mute holds back what is told about the case.
 func (c Case) Silent(now time.Time) bool { return c.Mute != "" && now.Before(c.MutedUntil) }
 
-// Hasten lets what is held back wait no longer than until a time.
+// Hasten lets what is held back wait no longer than until a time; what waits for
+// the next look does not wait for it.
 func (c *Case) Hasten(at time.Time) {
 	if at.Before(c.HeldUntil) {
+		c.HeldUntil = at
+	}
+}
+
+// HoldUntil lets what is held back wait until a time, and no longer than it does
+// already; what waited for the end of a mute has its hold now.
+func (c *Case) HoldUntil(at time.Time) {
+	if c.HeldUntil.IsZero() || at.Before(c.HeldUntil) {
 		c.HeldUntil = at
 	}
 }

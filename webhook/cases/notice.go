@@ -49,7 +49,7 @@ type Notice struct {
 // Urgency is how urgent the notice is: as its case, but for what only tells of progress.
 func (n Notice) Urgency() policy.Grade {
 	switch n.What {
-	case WhatResolved, WhatAcknowledged, WhatAssigned:
+	case WhatResolved, WhatMerged, WhatAcknowledged, WhatAssigned:
 		return max(n.Case.Grade, policy.P2)
 	}
 	return n.Case.Grade

@@ -132,7 +132,7 @@ func (t *Telegram) body(m cases.Message) telegramMessage {
 	l := t.letter(m)
 	title, text := t.written(m)
 	msg := telegramMessage{ChatID: t.ChatID, MessageThreadID: t.ThreadID, ParseMode: "HTML", LinkPreview: telegramPreview{true}}
-	msg.Silent = m.Notice.Case.Grade > policy.P1 || m.Notice.What == cases.WhatResolved
+	msg.Silent = m.Notice.Case.Grade > policy.P1 || m.Notice.What == cases.WhatResolved || m.Notice.What == cases.WhatMerged
 	s := sink{limit: maxTelegram, size: telegramSize, esc: telegramText}
 	if title == "" {
 		title = l.Mark + " " + l.Subject

@@ -193,8 +193,8 @@ func (v *review) widen(t cases.Case) (cases.Case, cases.What, []string) {
 	t.Channels, t.Routes = union(t.Channels, c.Channels), union(t.Routes, c.Routes)
 	if t.Untold != "" || t.Silent(v.ev.Now) { // it is told with what waits
 		if !t.Silent(v.ev.Now) {
-			at := v.ev.Now.Add(v.rules.Noise.Hold.For(t.Grade))
-			t.Hasten(at)
+			at := micros(v.ev.Now.Add(v.rules.Noise.Hold.For(t.Grade)))
+			t.HoldUntil(at)
 			v.reviewAt(&t, at)
 		}
 		return t, "", nil

@@ -90,8 +90,9 @@ func (d *draft) hush(c cases.Case, v *Verdict) cases.Case {
 // has now: what joined it may be more urgent than what opened it.
 func (d *draft) hurry(c cases.Case, v *Verdict) {
 	if hold := d.rules.Noise.Hold.For(c.Grade); hold > 0 {
-		c.Hasten(d.ev.Now.Add(hold))
-		d.reviewAt(&c, d.ev.Now.Add(hold))
+		at := micros(d.ev.Now.Add(hold))
+		c.HoldUntil(at)
+		d.reviewAt(&c, at)
 		d.put(c)
 		return
 	}
@@ -132,12 +133,20 @@ func (d *draft) hold(c cases.Case, what cases.What, at time.Time) {
 // since alerts of one problem come together.
 const evidenceAfter = 5 * time.Second
 
+// evidenceEvery is how long a case that alerts keep joining leaves between two
+// such looks: each asks for all its conditions.
+const evidenceEvery = 10 * time.Second
+
 // regradeSoon plans that the rules of regrading look at a case in which an alert
 // began to fire: there is more of it now, and it may be told at once, with no
 // other review to come.
 func (d *draft) regradeSoon(c cases.Case) cases.Case {
 	if len(d.rules.Noise.Regrade) > 0 {
-		d.reviewAt(&c, d.ev.Now.Add(evidenceAfter))
+		at := d.ev.Now.Add(evidenceAfter)
+		if next := c.LookedAt.Add(evidenceEvery); at.Before(next) && !d.ev.Now.Before(c.LookedAt) { // the clock may have gone back
+			at = next
+		}
+		d.reviewAt(&c, at)
 		d.put(c)
 	}
 	return c

@@ -75,6 +75,9 @@ func (r Reviewer) Review(ctx context.Context, caseID string) (cases.Change, bool
 		if merged {
 			return v.ev.Change, true, v.write()
 		}
+		if end := v.c.OpenedAt.Add(healAfter); v.c.Untold == "" && v.ev.Now.Before(end) { // this look came before that one
+			v.wants(end)
+		}
 		v.unmuted()
 		v.grade(ctx)
 		if err := v.mute(ctx); err != nil {
@@ -85,6 +88,7 @@ func (r Reviewer) Review(ctx context.Context, caseID string) (cases.Change, bool
 	if v.c.Open() && !v.next.IsZero() {
 		v.reviewAt(&v.c, v.next)
 	}
+	v.c.LookedAt = v.ev.Now
 	v.put(v.c)
 	err = v.write()
 	return v.ev.Change, true, err
