@@ -224,7 +224,7 @@ func TestPeersRule(t *testing.T) {
 		t.Errorf("with at most 7 series: %d are published and %v dropped, want the five of one fleet and the four of the other", n, dropped)
 	}
 	// One that does not fit leaves its room to the next.
-	s, reg = started(t, strings.Replace(fleetRule, "group_by", "max_series: 4, selftest: off, selftest_reason: tested above, group_by", 1), fleets(), Options{}, &now)
+	s, reg = started(t, strings.Replace(fleetRule, "group_by", "max_series: 4, group_by", 1), fleets(), Options{}, &now)
 	evaluateAt(t, s, now)
 	if n, dropped := len(gathered(t, reg, "foreshock_score")), gathered(t, reg)[`foreshock_scorer_rule_dropped_series{rule="fleet"}`]; n != 4 || dropped != 5 {
 		t.Errorf("with at most 4 series: %d are published and %v dropped, want the second fleet's four and the first one's five", n, dropped)
