@@ -241,6 +241,11 @@ func TestCommandsOfGrafanasUsers(t *testing.T) {
 	}{
 		{good, "POST", "cases/C2/acknowledge", "", editor, 200, `"state":"triage"`},
 		{good, "POST", "cases/C2/resolve", `{"note": "restarted"}`, &backend.User{Login: "root", Role: "Admin"}, 200, `"state":"triage"`},
+		{good, "POST", "cases/C2/take", "", editor, 200, `"state":"triage"`},
+		{good, "POST", "cases/C2/mute", "", editor, 200, `"state":"triage"`},
+		{good, "POST", "cases/C2/useful", "", editor, 200, `"state":"triage"`},
+		{good, "POST", "cases/C2/noise", `{"note": "a deploy"}`, editor, 200, `"state":"triage"`},
+		{good, "POST", "cases/C2/noise", "", &backend.User{Login: "eve", Role: "Viewer"}, 403, "may only look"},
 		{good, "POST", "cases/C2/acknowledge", "", &backend.User{Login: "eve", Role: "Viewer"}, 403, "may only look"},
 		{good, "POST", "cases/C2/acknowledge", "", nil, 403, "nobody is signed in"},
 		{good, "POST", "cases/C2/explode", "", editor, 404, "unknown command"},
@@ -256,7 +261,8 @@ func TestCommandsOfGrafanasUsers(t *testing.T) {
 			t.Errorf("%s %s as %+v: %d %s, want %d %s", tt.method, tt.path, tt.user, code, text, tt.code, tt.want)
 		}
 	}
-	want := `C2 acknowledge {"by":"ann","note":""}, C2 resolve {"by":"root","note":"restarted"}, gone resolve {"by":"ann","note":""}`
+	want := `C2 acknowledge {"by":"ann","note":""}, C2 resolve {"by":"root","note":"restarted"}, ` +
+		`C2 take {"by":"ann","note":""}, C2 mute {"by":"ann","note":""}, C2 useful {"by":"ann","note":""}, C2 noise {"by":"ann","note":"a deploy"}, gone resolve {"by":"ann","note":""}`
 	if got := strings.Join(h.commands, ", "); got != want {
 		t.Errorf("the webhook was told %s, want %s", got, want)
 	}
