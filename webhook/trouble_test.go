@@ -285,6 +285,7 @@ func TestDatabaseCrash(t *testing.T) {
 	delivering()
 	end()
 	all := newTrouble(t, addr)
+	all.next = len(senders) * 1_000_000
 	for _, x := range senders {
 		for code, n := range x.answers {
 			all.answers[code] += n
