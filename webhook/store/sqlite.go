@@ -197,8 +197,14 @@ func (w *sqliteWriter) batch(first *job) {
 		first.done <- err
 		return
 	}
+	// The first needs no savepoint, which would cost every later statement the
+	// more the more pages changed before: there is nothing else to keep yet.
 	batch := []*job{first}
-	w.run1(ctx, first)
+	if w.runFirst(ctx, first); first.err != nil {
+		_, _ = w.exec(ctx, "ROLLBACK") // it may be rolled back already
+		first.done <- first.err
+		return
+	}
 	for more := true; more && len(batch) < maxBatch; {
 		select {
 		case j := <-w.jobs:
@@ -214,6 +220,18 @@ func (w *sqliteWriter) batch(first *job) {
 	}
 	for _, j := range batch {
 		j.done <- errors.Join(j.err, err)
+	}
+}
+
+// runFirst runs the job that a transaction was begun for.
+func (w *sqliteWriter) runFirst(ctx context.Context, j *job) {
+	if j.begun.Swap(true) {
+		j.err = j.ctx.Err()
+		return
+	}
+	defer close(j.ran)
+	if j.err = j.ctx.Err(); j.err == nil {
+		j.err = j.f(ctx, w)
 	}
 }
 
