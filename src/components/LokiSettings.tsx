@@ -1,19 +1,17 @@
-import { css } from '@emotion/css';
-import type { DataSourcePluginOptionsEditorProps, GrafanaTheme2 } from '@grafana/data';
+import type { DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { t } from '@grafana/i18n';
-import { useStyles2 } from '@grafana/ui';
 
 import type { ForeshockOptions, ForeshockSecrets } from '../types';
 import { SecretField } from './SecretField';
+import { SettingsGrid } from './SettingsGrid';
 import { TextSetting } from './TextSetting';
 
 type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions, ForeshockSecrets>;
 
 /** Where Loki is, for log questions with LogQL. */
 export function LokiSettings(props: Props) {
-  const styles = useStyles2(getStyles);
   return (
-    <div className={styles.form}>
+    <SettingsGrid>
       <TextSetting
         {...props}
         id="foreshock-config-loki-url"
@@ -43,16 +41,6 @@ export function LokiSettings(props: Props) {
         label={t('loki-settings.password', 'Password')}
         help={t('loki-settings.password-help', 'Or the token of a service account, as the provider says.')}
       />
-    </div>
+    </SettingsGrid>
   );
 }
-
-const getStyles = (theme: GrafanaTheme2) => ({
-  form: css({
-    display: 'grid',
-    gridTemplateColumns: 'repeat(auto-fill, minmax(260px, 1fr))',
-    gap: theme.spacing(2),
-    alignItems: 'start',
-    marginTop: theme.spacing(2),
-  }),
-});

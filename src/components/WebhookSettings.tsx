@@ -1,19 +1,17 @@
-import { css } from '@emotion/css';
-import type { DataSourcePluginOptionsEditorProps, GrafanaTheme2 } from '@grafana/data';
+import type { DataSourcePluginOptionsEditorProps } from '@grafana/data';
 import { t } from '@grafana/i18n';
-import { useStyles2 } from '@grafana/ui';
 
 import type { ForeshockOptions, ForeshockSecrets } from '../types';
 import { SecretField } from './SecretField';
+import { SettingsGrid } from './SettingsGrid';
 import { TextSetting } from './TextSetting';
 
 type Props = DataSourcePluginOptionsEditorProps<ForeshockOptions, ForeshockSecrets>;
 
 /** Where the webhook is, and the token with which it is asked. */
 export function WebhookSettings(props: Props) {
-  const styles = useStyles2(getStyles);
   return (
-    <div className={styles.form}>
+    <SettingsGrid>
       <TextSetting
         {...props}
         id="foreshock-config-webhook-url"
@@ -32,16 +30,6 @@ export function WebhookSettings(props: Props) {
           "One of the webhook's auth.tokens with the role responder and on_behalf: true; none where it asks nobody."
         )}
       />
-    </div>
+    </SettingsGrid>
   );
 }
-
-const getStyles = (theme: GrafanaTheme2) => ({
-  form: css({
-    display: 'grid',
-    gridTemplateColumns: 'repeat(auto-fill, minmax(260px, 1fr))',
-    gap: theme.spacing(2),
-    alignItems: 'start',
-    marginTop: theme.spacing(2),
-  }),
-});
