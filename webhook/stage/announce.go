@@ -177,13 +177,17 @@ func (d *draft) digestAt(c cases.Case) time.Time {
 	return c.CountedAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 1))
 }
 
-// reviewAt plans a review of the case, unless an earlier one is planned.
+// overdue is how late a planned review may be before another one is planned in its place. In a storm reviews wait behind much else: were each
+// delivery to plan its own, they would be what the others wait for.
+const overdue = time.Minute
+
+// reviewAt plans a review of the case, unless an earlier one is planned: that one plans the next itself.
 func (d *draft) reviewAt(c *cases.Case, at time.Time) {
 	if at.Before(d.ev.Now) {
 		at = d.ev.Now
 	}
 	at = micros(at)
-	if !c.NextReview.IsZero() && !at.Before(c.NextReview) && c.NextReview.After(d.ev.Now) {
+	if !c.NextReview.IsZero() && !at.Before(c.NextReview) && d.ev.Now.Before(c.NextReview.Add(overdue)) {
 		return
 	}
 	c.NextReview = at
