@@ -12,15 +12,22 @@ import (
 // waiting is what can be claimed; the partial indexes have the same words.
 const waiting = "state IN ('due', 'retry', 'unknown')"
 
-// DueChannels jumps from channel to channel along an index, so that a long
-// queue costs nothing.
-func (db *DB) DueChannels(ctx context.Context, now time.Time) ([]string, error) {
-	rows, err := db.read(ctx, `WITH RECURSIVE c (name) AS (
-			SELECT min(channel) FROM actions WHERE `+waiting+`
+// What is asked after every delivery: each looks up a few places of an index, so that a long queue costs nothing.
+const (
+	// dueChannels jumps from channel to channel.
+	dueChannels = `WITH RECURSIVE c (name) AS (
+			SELECT min(channel) FROM actions WHERE ` + waiting + `
 			UNION ALL
-			SELECT (SELECT min(channel) FROM actions WHERE `+waiting+` AND channel > c.name) FROM c WHERE c.name IS NOT NULL
+			SELECT (SELECT min(channel) FROM actions WHERE ` + waiting + ` AND channel > c.name) FROM c WHERE c.name IS NOT NULL
 		) SELECT name FROM c WHERE name IS NOT NULL
-			AND EXISTS (SELECT 1 FROM actions WHERE `+waiting+` AND channel = c.name AND due <= ?)`, micros(now))
+			AND EXISTS (SELECT 1 FROM actions WHERE ` + waiting + ` AND channel = c.name AND due <= ?)`
+	nextDue   = `SELECT min(due) FROM actions WHERE ` + waiting + ` AND due > ?`
+	oldestDue = `SELECT min(due) FROM actions WHERE ` + waiting
+)
+
+// DueChannels names the channels on which something is due. See Store.
+func (db *DB) DueChannels(ctx context.Context, now time.Time) ([]string, error) {
+	rows, err := db.read(ctx, dueChannels, micros(now))
 	var out []string
 	err = each(rows, err, func(scan func(...any) error) error {
 		var name string
@@ -36,7 +43,7 @@ func (db *DB) DueChannels(ctx context.Context, now time.Time) ([]string, error) 
 
 // NextDue is the earliest due time after the given one; zero if there is none.
 func (db *DB) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
-	rows, err := db.read(ctx, `SELECT min(due) FROM actions WHERE `+waiting+` AND due > ?`, micros(after))
+	rows, err := db.read(ctx, nextDue, micros(after))
 	var due sql.NullInt64
 	if err := each(rows, err, func(scan func(...any) error) error { return scan(&due) }); err != nil {
 		return time.Time{}, fmt.Errorf("reading the next due time: %w", err)

@@ -243,7 +243,7 @@ func (db *DB) Counts(ctx context.Context) (cases.Counts, error) {
 		}},
 		{"SELECT count(*) FROM alerts WHERE status = 'firing'", func(scan func(...any) error) error { return scan(&c.Firing) }},
 		{"SELECT count(*) FROM deliveries", func(scan func(...any) error) error { return scan(&c.Deliveries) }},
-		{"SELECT min(due) FROM actions WHERE " + waiting, func(scan func(...any) error) error { return scan(&oldest) }},
+		{oldestDue, func(scan func(...any) error) error { return scan(&oldest) }},
 	}
 	for _, s := range steps {
 		rows, err := db.read(ctx, s.query)
