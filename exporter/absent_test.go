@@ -143,6 +143,28 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
+// TestRootGroup: what dashboards of cAdvisor ask of the whole host, with id="/", is published with that label, or the name is listed as absent.
+func TestRootGroup(t *testing.T) {
+	t.Parallel()
+	// Asked for by grafana.com/grafana/dashboards/193 and 315 and their kin; what belongs to disks has a group of its own only where the root has devices.
+	const asked = `container_network_receive_bytes_total container_network_transmit_bytes_total container_network_receive_errors_total
+		container_network_transmit_errors_total container_network_receive_packets_total container_network_transmit_packets_total
+		container_network_receive_packets_dropped_total container_network_transmit_packets_dropped_total
+		container_memory_usage_bytes container_memory_working_set_bytes container_memory_swap container_spec_memory_limit_bytes
+		container_cpu_usage_seconds_total container_cpu_user_seconds_total container_cpu_system_seconds_total container_fs_usage_bytes
+		container_fs_limit_bytes container_last_seen container_start_time_seconds`
+	scrape, err := os.ReadFile("testdata/golden/scrape.prom")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lacks := absent(t)
+	for _, n := range strings.Fields(asked) {
+		if there := regexp.MustCompile(`(?m)^` + n + `\{([^}]*,)?id="/"[,}]`).Match(scrape); there == (lacks[n] != "") {
+			t.Errorf("%s{id=\"/\"}: in the scrape: %t, listed as absent: %q", n, there, lacks[n])
+		}
+	}
+}
+
 // TestDashboardsOfHosts: the dashboards that ship name only what is published.
 func TestDashboardsOfHosts(t *testing.T) {
 	t.Parallel()

@@ -184,6 +184,10 @@ func (c *containers) sendAll(ctx context.Context, ch chan<- prometheus.Metric, l
 		s := c.of(g, info)
 		c.send(ch, g, s, stats, left)
 		switch {
+		case g.kind == rootGroup:
+			links, omitted := c.net.hostLinks()
+			sendLinks(ch, s, links)
+			left["interfaces"] += omitted
 		case g.kind == podGroup:
 			pods[g.pod] = s
 		case g.pod != "":
@@ -339,7 +343,7 @@ func (t cgroupTrees) folder(at string) string {
 func (c *containers) of(g cgroup, i containerInfo) *containerSeries {
 	name := i.name
 	if name == "" && g.kind == containerGroup {
-		name = g.id // as the kubelet does
+		name = unnamed(g, i)
 	}
 	labels := []string{g.path, name, i.image, i.container, i.pod, i.namespace}
 	if s, ok := c.known[g.path]; ok && slices.Equal(s.labels, labels) && slices.Equal(s.extra, i.labels) {
@@ -357,6 +361,16 @@ func (c *containers) of(g cgroup, i containerInfo) *containerSeries {
 	s.created, s.started, s.lastSeen, s.healthier = s.series(containerCreated), s.series(containerStart), s.series(containerLastSeen), s.series(containerHealthy)
 	c.known[g.path] = s
 	return s
+}
+
+// unnamed is the name of a container that no runtime tells the name of: its id, whole for Kubernetes as from the kubelet, else the 12 digits that "docker
+// ps" shows. cAdvisor has no name then, and dashboards, which ask for one, no such container. The label id has all of it.
+func unnamed(g cgroup, i containerInfo) string {
+	const whole, short = 64, 12
+	if g.cgroupIdentity.pod != "" || i.pod != "" || len(g.id) != whole {
+		return g.id
+	}
+	return g.id[:short]
 }
 
 // containerLabel is the name that cAdvisor gives to a label of a container: com.docker.compose.service is container_label_com_docker_compose_service.

@@ -12,7 +12,7 @@ import (
 // maxInterfaces bounds the interfaces of one container.
 const maxInterfaces = 32
 
-// containerNet reads the interfaces of network name spaces other than the host's.
+// containerNet reads the interfaces of the host and of other network name spaces.
 type containerNet struct {
 	host *Host
 	file file
@@ -47,27 +47,42 @@ func (n *containerNet) links(pids []int) (out []Link, omitted int) {
 		if space == n.own || n.seen[space] {
 			return nil, 0
 		}
-		b, err := n.file.read(n.host.proc(strconv.Itoa(pid) + "/net/dev"))
-		if err != nil {
-			continue
-		}
-		list, err := parseNetDev(b)
-		if err != nil {
+		list, left, ok := n.read(pid)
+		if !ok {
 			continue
 		}
 		n.seen[space] = true
-		for _, l := range list {
-			switch {
-			case ignoredInterface(l.Name):
-			case len(out) == maxInterfaces:
-				omitted++
-			default:
-				out = append(out, l)
-			}
-		}
-		return out, omitted
+		return list, left
 	}
 	return nil, 0
+}
+
+// hostLinks returns the interfaces of the host, as process 1 sees them: they are the root's, as in cAdvisor.
+func (n *containerNet) hostLinks() (out []Link, omitted int) {
+	out, omitted, _ = n.read(1)
+	return out, omitted
+}
+
+// read returns the interfaces that a process sees, without those that are ends of other containers' networks.
+func (n *containerNet) read(pid int) (out []Link, omitted int, ok bool) {
+	b, err := n.file.read(n.host.proc(strconv.Itoa(pid) + "/net/dev"))
+	if err != nil {
+		return nil, 0, false
+	}
+	list, err := parseNetDev(b)
+	if err != nil {
+		return nil, 0, false
+	}
+	for _, l := range list {
+		switch {
+		case ignoredInterface(l.Name):
+		case len(out) == maxInterfaces:
+			omitted++
+		default:
+			out = append(out, l)
+		}
+	}
+	return out, omitted, true
 }
 
 // ignoredInterface holds for those that cAdvisor leaves out: the loopback, and ends of other containers' networks.

@@ -195,7 +195,7 @@ func TestContainerVanishes(t *testing.T) {
 	}
 	odd := fmt.Sprintf("%064x", 1)
 	want := map[string]float64{
-		"container_cpu_system_seconds_total{id=/docker/" + odd + ",name=" + odd + "}": 5e-6,
+		"container_cpu_system_seconds_total{id=/docker/" + odd + ",name=000000000000}": 5e-6,
 	}
 	if diff := cmp.Diff(want, only(got, "container_cpu")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -295,6 +295,22 @@ func TestContainerTime(t *testing.T) {
 	}
 }
 
+// TestContainerUnnamed: without a runtime a container is called by its id, shortened only where a person would see it so.
+func TestContainerUnnamed(t *testing.T) {
+	t.Parallel()
+	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	for want, g := range map[string]cgroupIdentity{
+		"0123456789ab": {kind: containerGroup, id: id}, id: {kind: containerGroup, id: id, pod: "uid"}, "web": {kind: containerGroup, id: "web"},
+	} {
+		if got := unnamed(cgroup{cgroupIdentity: g}, containerInfo{}); got != want {
+			t.Errorf("%+v: got %q, want %q", g, got, want)
+		}
+	}
+	if got := unnamed(cgroup{cgroupIdentity: cgroupIdentity{kind: containerGroup, id: id}}, containerInfo{pod: "web-0"}); got != id {
+		t.Errorf("of a pod that the kubelet's folders tell: got %q", got)
+	}
+}
+
 // TestContainerNetwork: a container with the network of the host, or of another container, has no numbers of its own.
 func TestContainerNetwork(t *testing.T) {
 	t.Parallel()
@@ -318,7 +334,10 @@ func TestContainerNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := fmt.Sprintf("%064x", 1)
-	want := map[string]float64{"container_network_receive_bytes_total{id=/docker/" + id + ",interface=eth0,name=" + id + "}": 1}
+	want := map[string]float64{
+		"container_network_receive_bytes_total{id=/,interface=eth0}":                                    1, // the host's
+		"container_network_receive_bytes_total{id=/docker/" + id + ",interface=eth0,name=000000000000}": 1,
+	}
 	if diff := cmp.Diff(want, only(got, "container_network_receive_bytes_total")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
