@@ -161,7 +161,7 @@ func TestParse(t *testing.T) {
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	const config = "  rules: [{name: a, words: [broke]}]\n  fields: [{name: stream}]\n" +
-		"  parse: {format: regexp, pattern: 'request (?P<n>\\d+)'}\n  numbers: [{name: n, field: n, buckets: ['1e5', '5e5']}]\n"
+		"  parse: {format: regexp, pattern: 'request (?P<n>\\d+)'}\n  numbers: [{name: n, field: n, buckets: [1e5, 5e5]}]\n"
 	r := rand.New(rand.NewPCG(1, 1))
 	line := func() string {
 		return fmt.Sprintf("%s request %d of user%d %s", []string{"INFO", "ERROR"}[r.IntN(2)], r.IntN(1e6), r.IntN(100), []string{"done", "broke", "left"}[r.IntN(3)])
@@ -252,7 +252,7 @@ func TestNumbers(t *testing.T) {
 	p, _ := pipe(t, "")
 	feed(p, "INFO took 5 ms for 10.0.0.1", "INFO took 7 ms for 10.0.0.2")
 	id := publish(t, p).Templates[0].ID.String()
-	p, _ = pipe(t, "  numbers: [{name: took, template: "+id+", place: 1, scale: 0.001, buckets: ['0.005', '0.05']}, {name: other, template: "+id+", place: 2}]\n")
+	p, _ = pipe(t, "  numbers: [{name: took, template: "+id+", place: 1, scale: 0.001, buckets: [0.005, 0.05]}, {name: other, template: "+id+", place: 2}]\n")
 	feed(p, "INFO took 5 ms for 10.0.0.1", "INFO took 7 ms for 10.0.0.2", "INFO took 900 ms for 10.0.0.3", "something else 12")
 	f := publish(t, p).Numbers
 	want := NumberFigure{Name: "took", Bounds: []float64{0.005, 0.05}, Counts: []uint64{1, 1, 1}, Sum: 0.912}

@@ -32,6 +32,9 @@ func TestDocs(t *testing.T) {
 			if list, ok := p.Default.([]string); ok {
 				want = strings.Join(list, ", ")
 			}
+			if list, ok := p.Default.([]float64); ok {
+				want = strings.ReplaceAll(strings.Trim(fmt.Sprint(list), "[]"), " ", ", ")
+			}
 			if cell, _, _ := strings.Cut(rest, " |"); strings.Trim(strings.TrimSpace(cell), "`|") != want {
 				t.Errorf("%s%s: the default is %q there, %q here", prefix, p.Name, cell, want)
 			}

@@ -11,19 +11,18 @@ import (
 
 // Number publishes a number in messages as a histogram: a variable part of one template, or a field.
 type Number struct {
-	Name     string   `json:"name" help:"Name of the number: the label number."`
-	Template string   `json:"template" help:"Id of the template in which it stands."`
-	Place    int      `json:"place" min:"1" max:"1000" help:"Which <*> of the template it is, counted from 1; durations are in seconds."`
-	Field    string   `json:"field" help:"In place of template: the field that is the number."`
-	Scale    float64  `json:"scale" min:"1e-12" max:"1e+12" help:"What the number is multiplied by, as 0.001 for milliseconds."`
-	Buckets  []string `json:"buckets" help:"Upper bounds, ascending."`
+	Name     string    `json:"name" help:"Name of the number: the label number."`
+	Template string    `json:"template" help:"Id of the template in which it stands."`
+	Place    int       `json:"place" min:"1" max:"1000" help:"Which <*> of the template it is, counted from 1; durations are in seconds."`
+	Field    string    `json:"field" help:"In place of template: the field that is the number."`
+	Scale    float64   `json:"scale" min:"1e-12" max:"1e+12" help:"What the number is multiplied by, as 0.001 for milliseconds."`
+	Buckets  []float64 `json:"buckets" help:"Upper bounds, ascending."`
 
-	id     logs.ID
-	bounds []float64
+	id logs.ID
 }
 
 func defaultNumber() *Number {
-	return &Number{Place: 1, Scale: 1, Buckets: []string{"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"}}
+	return &Number{Place: 1, Scale: 1, Buckets: []float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}}
 }
 
 // maxBuckets bounds the series of a number.
@@ -44,13 +43,10 @@ func (n *Number) Validate() (err error) {
 			return fmt.Errorf("parameter \"template\": %w", err)
 		}
 	}
-	n.bounds = nil
-	for _, b := range n.Buckets {
-		x, err := strconv.ParseFloat(b, 64)
-		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) || len(n.bounds) > 0 && x <= n.bounds[len(n.bounds)-1] {
-			return fmt.Errorf("parameter \"buckets\": got %q, want numbers, ascending", b)
+	for i, x := range n.Buckets {
+		if math.IsNaN(x) || math.IsInf(x, 0) || i > 0 && x <= n.Buckets[i-1] {
+			return fmt.Errorf("parameter \"buckets\": got %g, want numbers, ascending", x)
 		}
-		n.bounds = append(n.bounds, x)
 	}
 	return nil
 }
@@ -64,7 +60,7 @@ type NumberFigure struct {
 }
 
 func (n *Number) figure() NumberFigure {
-	return NumberFigure{Name: n.Name, Bounds: n.bounds, Counts: make([]uint64, len(n.bounds)+1)}
+	return NumberFigure{Name: n.Name, Bounds: n.Buckets, Counts: make([]uint64, len(n.Buckets)+1)}
 }
 
 // add counts a value; what is no finite number is left out.

@@ -38,6 +38,7 @@ type Files struct {
 	order    []*tail // as read, round robin
 	turn     int
 	looked   time.Time
+	before   time.Time // the look before that; zero at the first one
 	again    bool // a name leads to a new file: look at once
 	known    bool // not the very first start
 	ended    []ended
@@ -57,6 +58,9 @@ type ended struct {
 	Done    int64     `json:"done"`
 	MTime   time.Time `json:"mtime"`
 }
+
+// grain is how much the time of a change of a file may lag behind the clock: a tick of the slowest kernels, twice.
+const grain = 20 * time.Millisecond
 
 // maxEnded bounds the memory of files that were read: they are asked for at the next rotations only.
 const maxEnded = 64
@@ -108,7 +112,7 @@ func (s *Files) look(now time.Time) {
 	}
 	s.again = false
 	first := s.looked.IsZero()
-	s.looked = now
+	s.before, s.looked = s.looked, now
 	s.listed = map[string][]sibling{}
 	for len(s.restored) > 0 {
 		t := s.restored[0]
@@ -194,6 +198,9 @@ func (s *Files) find(name string, now time.Time, atEnd bool) {
 		t.restart(at)
 	}
 	s.tails[t.id] = t
+	if _, ok := s.since[name]; !ok && !s.before.IsZero() {
+		s.since[name] = s.before.Add(-grain) // a new name: what was rotated away from it since the last look was never seen under it
+	}
 	s.missed(name, now) // what was there before this one was renamed before this one was opened
 	s.add(t)
 }

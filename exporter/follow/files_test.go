@@ -247,6 +247,28 @@ func later(b *bench, name string, seconds int) {
 	}
 }
 
+// TestNewAndRotated: a log that a pattern did not match before, and that was rotated before the next look, is read with what it became.
+func TestNewAndRotated(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil, "*.log")
+	b.append("old.log.1", "before\n") // of a log that is not there any more
+	if err := os.Chtimes(b.path("old.log.1"), time.Time{}, b.now.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	b.read(0)
+	b.append("app.log", "one\n")
+	b.rename("app.log", "app.log.2")
+	b.append("app.log", "two\n")
+	b.rename("app.log", "app.log.1")
+	b.append("app.log", "three\n")
+	b.append("old.log", "after\n")
+	b.read(10 * time.Second)
+	slices.Sort(b.got)
+	b.want("after", "one", "three", "two")
+	b.read(10 * time.Second)
+	b.want()
+}
+
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil, "app.log")

@@ -102,6 +102,8 @@ func fromString(p Param, raw json.RawMessage) (json.RawMessage, error) {
 		return json.RawMessage(s), nil
 	case "strings":
 		return json.Marshal(strings.Split(s, ","))
+	case "numbers":
+		return json.RawMessage("[" + s + "]"), nil
 	}
 	return raw, nil
 }

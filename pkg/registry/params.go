@@ -11,7 +11,7 @@ import (
 // Param describes one parameter of a member, for forms, completion and documentation.
 type Param struct {
 	Name string `json:"name"`
-	// Type is one of "number", "integer", "boolean", "string", "duration", "enum", "strings".
+	// Type is one of "number", "integer", "boolean", "string", "duration", "enum", "strings", "numbers".
 	Type    string   `json:"type"`
 	Help    string   `json:"help"`
 	Unit    string   `json:"unit,omitempty"`
@@ -90,6 +90,8 @@ func describe(sf reflect.StructField, name string, v reflect.Value) Param {
 		p.Type = "string"
 	case sf.Type == reflect.TypeFor[[]string]():
 		p.Type = "strings"
+	case sf.Type == reflect.TypeFor[[]float64]():
+		p.Type = "numbers"
 	default:
 		panic(fmt.Sprintf("registry: field %s has type %s, which no parameter type describes", sf.Name, sf.Type))
 	}
@@ -167,6 +169,8 @@ func (p Param) want() string {
 		return "one of " + strings.Join(p.Enum, ", ")
 	case "strings":
 		return "a list of strings"
+	case "numbers":
+		return "a list of numbers"
 	}
 	return "a string"
 }

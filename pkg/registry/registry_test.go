@@ -3,6 +3,7 @@ package registry
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -171,4 +172,32 @@ func FuzzParseDuration(f *testing.F) {
 			t.Errorf("%q reads as %d, which is written as %s", s, d, d)
 		}
 	})
+}
+
+// TestNumbers: a list of numbers, as JSON and YAML write it and as one text.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	type bounds struct {
+		Le []float64 `json:"le"`
+	}
+	for want, decode := range map[string]Decode{
+		"[0.5 1 20]": FromMap(map[string]any{"le": []any{0.5, 1, 2e1}}), "[1 2]": FromStrings(map[string]string{"le": "1,2"}), "[3]": FromJSON([]byte(`{"le": [3]}`)),
+		`parameter "le": got ["x"], want a list of numbers`: FromMap(map[string]any{"le": []string{"x"}}),
+		`parameter "le": got 5, want a list of numbers`:     FromJSON([]byte(`{"le": 5}`)),
+		`parameter "le": got [1,x], want a list of numbers`: FromStrings(map[string]string{"le": "1,x"}),
+	} {
+		b := &bounds{Le: []float64{7}}
+		got := ""
+		if err := DecodeInto(b, decode); err != nil {
+			got = err.Error()
+		} else {
+			got = fmt.Sprint(b.Le)
+		}
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if p := ParamsOf(&bounds{}); p[0].Type != "numbers" {
+		t.Errorf("%+v", p)
+	}
 }
