@@ -95,11 +95,12 @@ type Field struct {
 
 // Templates says whether messages are sorted by their form.
 type Templates struct {
-	Enabled   bool     `json:"enabled" help:"Whether templates are mined."`
-	Max       int      `json:"max" min:"16" max:"100000" help:"Templates that are kept; of more, those seen least recently are forgotten."`
-	Published int      `json:"published" min:"1" max:"100000" help:"Templates that have series: those seen last."`
-	Protected []string `json:"protected" help:"More words that tell templates apart."`
-	Masks     []string `json:"masks" help:"More regular expressions of what varies."`
+	Enabled   bool              `json:"enabled" help:"Whether templates are mined."`
+	Max       int               `json:"max" min:"16" max:"100000" help:"Templates that are kept; of more, those seen least recently are forgotten."`
+	Published int               `json:"published" min:"1" max:"100000" help:"Templates that have series: those seen last."`
+	Window    registry.Duration `json:"window" min:"1" max:"86400" help:"Lines of a template are counted over so long; after twelve such times it is known what is usual."`
+	Protected []string          `json:"protected" help:"More words that tell templates apart."`
+	Masks     []string          `json:"masks" help:"More regular expressions of what varies."`
 
 	options logs.Options
 }
@@ -129,7 +130,7 @@ func defaultSource() *Source {
 		Parse: Parse{
 			Format: "none", Message: []string{"msg", "message", "log", "event"}, Level: []string{"level", "lvl", "severity", "loglevel", "log.level"},
 		},
-		Templates: Templates{Enabled: true, Max: 4096, Published: 200},
+		Templates: Templates{Enabled: true, Max: 4096, Published: 200, Window: registry.Duration(300e9)},
 		Sequences: Sequences{Idle: registry.Duration(60e9), MaxLength: 1000, MaxOpen: 10_000, Model: "auto", Train: logs.DefaultLearn},
 	}
 }
@@ -258,7 +259,7 @@ func (t *Templates) Validate() error {
 	t.options = logs.DefaultOptions()
 	t.options.MaxTemplates, t.options.Protected = t.Max, t.Protected
 	t.options.MaxSignatures = max(t.options.MaxSignatures, 2*t.Max)
-	t.options.Masks = t.Masks
+	t.options.Masks, t.options.Window = t.Masks, t.Window
 	return t.options.Validate()
 }
 

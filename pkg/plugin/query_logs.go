@@ -46,7 +46,7 @@ const (
 type logsQuery struct {
 	Selector string            `json:"selector" help:"Label matchers of the exporters, like instance=~\"web-.*\"; empty: all."`
 	Log      string            `json:"log" help:"Name of the log source, as in the exporter's logs.yml; empty: all."`
-	Template string            `json:"template" help:"Id of the template whose history is shown."`
+	Template string            `json:"template" help:"Id of the template whose history is shown; empty: the answer names some."`
 	Step     registry.Duration `json:"step" min:"15" max:"86400" help:"Messages are counted over so long; it does not depend on the panel."`
 	Top      int               `json:"top" min:"1" max:"100" help:"How many templates are shown, those with the most messages first."`
 	Before   registry.Duration `json:"before" min:"60" max:"2592000" help:"A template is new when it did not come in this time before the shown range."`
@@ -74,7 +74,7 @@ func (q *logsQuery) plain() {}
 
 // Validate checks what depends on several fields.
 func (q *logsQuery) Validate() error {
-	if q.Output == outputHistory && !isTemplateID(q.Template) {
+	if q.Output == outputHistory && q.Template != "" && !isTemplateID(q.Template) {
 		return fmt.Errorf("parameter \"template\": got %q, want the id of a template, 16 hexadecimal digits, for the output history", q.Template)
 	}
 	if q.LogQL != "" && q.Key == "" && (q.Output == outputSequences || q.Output == outputFlow) {
@@ -140,7 +140,10 @@ func (q *logsQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	}
 	a := &logsAnswer{q: q, r: r, grid: grid, texts: map[string]string{}}
 	read := a.fromSeries
-	if strings.TrimSpace(q.LogQL) != "" {
+	switch {
+	case q.Output == outputHistory && q.Template == "":
+		read = a.choice
+	case strings.TrimSpace(q.LogQL) != "":
 		read = a.fromLines
 	}
 	frames, err := read(ctx)
@@ -307,6 +310,35 @@ func (a *logsAnswer) history(ctx context.Context) (data.Frames, error) {
 	return frames, nil
 }
 
+// choice answers a question for a history that names no template: which there are.
+func (a *logsAnswer) choice(ctx context.Context) (data.Frames, error) {
+	var members []series.Series
+	if strings.TrimSpace(a.q.LogQL) == "" && a.grid.N > 0 {
+		set, err := a.ask(ctx, "sum by (template_id) ("+a.q.added("foreshock_log_template_total"+a.q.matchers())+")", a.grid)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.learnTexts(ctx); err != nil {
+			return nil, err
+		}
+		members = slices.Clone(set.Members)
+	}
+	slices.SortStableFunc(members, func(x, y series.Series) int { return cmp.Compare(total(y), total(x)) })
+	var known []string
+	for _, s := range members[:min(len(members), mostChoices)] {
+		id := s.Labels.Get("template_id")
+		known = append(known, fmt.Sprintf("%s %.80s", id, a.text(id)))
+	}
+	a.say(data.NoticeSeverityInfo, "plugin.logs.choose")
+	if len(known) > 0 {
+		a.say(data.NoticeSeverityInfo, "plugin.logs.known", "templates", strings.Join(known, "; "))
+	}
+	return data.Frames{data.NewFrame("")}, nil
+}
+
+// mostChoices is how many templates are named to choose from.
+const mostChoices = 5
+
 // logRow is one row of the table of new and rare templates.
 type logRow struct {
 	isNew            bool
@@ -348,7 +380,7 @@ func (a *logsAnswer) newTemplates(ctx context.Context) (data.Frames, error) {
 		if v, ok := rarity[key]; ok {
 			row.rarity = v
 		}
-		row.isNew = row.first >= a.grid.Start && begun[key[0]] < a.grid.Start
+		row.isNew = row.first >= a.grid.Start && (begun[key[0]] < a.grid.Start || row.first-begun[key[0]] >= a.q.Before.Milliseconds())
 		row.messages = grown(s, a.grid.Start)
 		if row.messages > 0 && (row.isNew || row.rarity >= a.q.Rare) {
 			rows = append(rows, row)

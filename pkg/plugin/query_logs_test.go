@@ -109,6 +109,11 @@ func TestLogs(t *testing.T) {
 	if len(frames) != 2 || frames[0].Name != "shop error" || math.Abs(sumOf(frames[1].Fields[1])-1250) > 1 {
 		t.Errorf("history: %d frames, %s %v", len(frames), frames[0].Name, sumOf(frames[1].Fields[1]))
 	}
+	frames = logs(map[string]any{"output": "history"}) // says which there are, the most frequent first
+	if n := frames[0].Meta.Notices; len(n) != 1 || !strings.Contains(n[0].Text, "Which template?") ||
+		!strings.Contains(n[0].Text, "range: 00000000000000aa order <*> accepted; 00000000000000cc out of memory; ") {
+		t.Errorf("history of no template: %+v", n)
+	}
 	frames = logs(map[string]any{"output": "sequences"})
 	if len(frames) != 2 || frames[0].Name != "shop: unusual" || math.Abs(sumOf(frames[0].Fields[1])-12) > 1 {
 		t.Errorf("sequences: %d frames, %s", len(frames), frames[0].Name)
@@ -194,7 +199,7 @@ func sumOf(f *data.Field) (sum float64) {
 	return sum
 }
 
-// TestLogsYoung: a source that is not known before the shown range has no new templates, and says so.
+// TestLogsYoung: what a source that began within the shown range says at first is not new, and the answer says so; what it says later is.
 func TestLogsYoung(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -206,14 +211,24 @@ func TestLogsYoung(t *testing.T) {
 		}
 		return s
 	}
+	late := of(map[string]string{"source": "a", "template_id": "00000000000000bb"})
+	for i := range 8 { // 40 minutes
+		late.Values[i] = math.NaN()
+	}
 	q := &logsQuery{}
 	source := &recorded{sets: map[string][]series.Series{
-		"sum by (source, template_id) (foreshock_log_template_total" + q.matchers() + ")": {of(map[string]string{"source": "a", "template_id": "00000000000000aa"})},
+		"sum by (source, template_id) (foreshock_log_template_total" + q.matchers() + ")": {of(map[string]string{"source": "a", "template_id": "00000000000000aa"}), late},
 		"sum by (source) (foreshock_log_lines_total" + q.matchers() + ")":                 {of(map[string]string{"source": "a"})},
 	}}
 	answer := ask(t, over(t, source, now), query(now.Add(-2*time.Hour), now, map[string]any{"kind": "logs", "output": "new", "lang": "zh-Hans"}))
 	if answer.Error != nil || answer.Frames[0].Rows() != 0 || len(answer.Frames[0].Meta.Notices) != 1 || !strings.Contains(answer.Frames[0].Meta.Notices[0].Text, "不视为新模板") {
 		t.Errorf("%v, %d rows, %+v", answer.Error, answer.Frames[0].Rows(), answer.Frames[0].Meta.Notices)
+	}
+	for before, want := range map[string]int{"40m": 1, "45m": 0} {
+		answer := ask(t, over(t, source, now), query(now.Add(-2*time.Hour), now, map[string]any{"kind": "logs", "output": "new", "before": before}))
+		if answer.Error != nil || answer.Frames[0].Rows() != want {
+			t.Errorf("before %s: %v, %d rows, want %d", before, answer.Error, answer.Frames[0].Rows(), want)
+		}
 	}
 }
 
@@ -223,7 +238,7 @@ func TestLogsMistakes(t *testing.T) {
 		fields map[string]any
 		want   string
 	}{
-		{map[string]any{"output": "history"}, `parameter "template": got "", want the id of a template, 16 hexadecimal digits, for the output history`},
+		{map[string]any{"output": "history", "template": "$id"}, `parameter "template": got "$id", want the id of a template, 16 hexadecimal digits, for the output history`},
 		{map[string]any{"selector": "{a}"}, `parameter "selector": got "{a}", want label matchers without braces, like job="node"`},
 		{map[string]any{"expr": "up"}, `unknown parameter "expr"`},
 		{map[string]any{"output": "latest"}, `parameter "output": got "latest", want one of templates, new, history, sequences, flow`},

@@ -188,7 +188,7 @@ func decide(story cases.Story, o order, rules policy.Rules) (cases.Change, cases
 		return cases.Change{}, c, &badRequest{http.StatusConflict, "it is acknowledged already"}
 	}
 	if !slices.Contains(possible(c.State), o.On) {
-		return cases.Change{}, c, &badRequest{http.StatusConflict, fmt.Sprintf("a case that is %s cannot %s: want one of %s", c.State, o.On, list(possible(c.State)))}
+		return cases.Change{}, c, &badRequest{http.StatusConflict, fmt.Sprintf("a case that is %s does not take the command %s: want one of %s", c.State, o.On, list(possible(c.State)))}
 	}
 	c.UpdatedAt = c.Next(o.At)
 	e := cases.Event{CaseID: c.ID, At: o.At, Actor: o.By, Origin: o.From, Via: o.Via, Note: o.Note}

@@ -51,7 +51,7 @@ func TestBulk(t *testing.T) {
 	code, text := b.post(t, "/api/v1/cases/bulk/acknowledge", strings.NewReader(`{"ids": ["C3", "C1", "none", "C1"], "by": "ann"}`), "Content-Type", "application/json")
 	var got bulkResult
 	if err := json.Unmarshal([]byte(text), &got); err != nil || code != 200 || strings.Join(got.Done, " ") != "C1" || len(got.Failed) != 2 ||
-		got.Failed[0].ID != "C3" || !strings.Contains(got.Failed[0].Error, "cannot acknowledge") || got.Failed[1].ID != "none" {
+		got.Failed[0].ID != "C3" || !strings.Contains(got.Failed[0].Error, "does not take the command acknowledge") || got.Failed[1].ID != "none" {
 		t.Errorf("%d %s", code, text)
 	}
 	for body, want := range map[string]string{

@@ -291,7 +291,7 @@ func TestCommands(t *testing.T) {
 		code             int
 		want             string
 	}{
-		{"/api/v1/cases/C1/acknowledge", "", "", 409, "a case that is closed cannot acknowledge: want one of reopen, note"},
+		{"/api/v1/cases/C1/acknowledge", "", "", 409, "a case that is closed does not take the command acknowledge: want one of reopen, note"},
 		{"/api/v1/cases/none/acknowledge", "", "", 404, "there is nothing of that ID"},
 		{"/api/v1/cases/C1/explode", "", "", 404, `unknown command "explode": want one of acknowledge, start, wait, release, resolve, close, reopen, take, assign, note`},
 		{"/api/v1/cases/C1/expire", "", "", 404, `unknown command "expire"`},

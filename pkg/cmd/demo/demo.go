@@ -93,7 +93,10 @@ func (d *demo) start(ctx context.Context, dir string) error {
 		return fmt.Errorf("the plugin is not well: %s", text)
 	}
 	d.story.say("The plugin says: %s", text)
-	return d.awaitVerdicts(ctx)
+	if err := d.awaitVerdicts(ctx); err != nil {
+		return err
+	}
+	return d.awaitLogs(ctx)
 }
 
 // verdictLimit is how long the scorer may take for its first verdicts: it reads a week of a dozen series.

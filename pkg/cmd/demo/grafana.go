@@ -141,6 +141,7 @@ func (g *grafana) tell(s *story) {
 		{"Shop", "foreshock-demo-shop"},
 		{"Host overview", "foreshock-host-overview"},
 		{"Containers", "foreshock-containers"},
+		{"Logs overview", "foreshock-logs-overview"},
 		{"Anomalies", "foreshock-anomalies"},
 		{"Alert flow", "foreshock-alert-flow"},
 		{"Cases", "foreshock-cases"},

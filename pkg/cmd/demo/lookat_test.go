@@ -51,6 +51,18 @@ func lookAt(ctx context.Context, t *testing.T, d *demo) {
 			}
 		}
 	}
+	// The exporter reads the log of the shop, has found the rise of its retries, and reads what the programs of the demo say.
+	for _, expr := range []string{
+		`sum(foreshock_log_template_rate_shifts_total{source="checkout"}) > 0`, `foreshock_log_lines_total{source="demo"}`,
+		`count(foreshock_log_template_total{source="checkout"}) > 4`, `sum(foreshock_log_problems_total) == 0`,
+	} {
+		var answer struct {
+			Data struct{ Result []json.RawMessage }
+		}
+		if err := getJSON(ctx, d.stack.prometheus.URL()+"/api/v1/query?query="+url.QueryEscape(expr), &answer); err != nil || len(answer.Data.Result) == 0 {
+			t.Errorf("the logs: %s says nothing (%v)", expr, err)
+		}
+	}
 	var targets struct {
 		Data struct {
 			ActiveTargets []struct{ ScrapePool, Health, LastError string }

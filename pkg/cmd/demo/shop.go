@@ -101,6 +101,18 @@ func (s *shop) slow(name string, factor float64, t time.Time) bool {
 	return false
 }
 
+// ordersOf returns what a service is like now: its requests per second on an average day, its seconds per request, and the factor of the fault.
+func (s *shop) ordersOf(name string) (rate, latency, slower float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.services {
+		if v.name == name {
+			return v.rate, v.latency, v.slower
+		}
+	}
+	return 0, 0, 1
+}
+
 // live adds dt seconds around time t.
 func (v *service) live(t time.Time, dt float64) {
 	keep := math.Exp(-dt / wanderTime.Seconds())

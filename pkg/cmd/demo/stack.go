@@ -44,6 +44,7 @@ type stack struct {
 	inbox        *inbox
 	addresses    addresses
 	alertLog     *tail
+	logBegan     time.Time // of the log of the shop
 
 	stops []func() // last started first
 }
@@ -85,6 +86,9 @@ func (s *stack) start(ctx context.Context, o options, b binaries, story *story) 
 		return err
 	}
 	if err := s.backfill(ctx, o, story); err != nil {
+		return err
+	}
+	if err := s.startShopLog(o.seed); err != nil {
 		return err
 	}
 	if err := s.startPrometheus(ctx, o); err != nil {
@@ -130,8 +134,13 @@ func (s *stack) backfill(ctx context.Context, o options, story *story) error {
 	return nil
 }
 
-func (s *stack) startExporter(ctx context.Context, b binaries) (err error) {
-	s.exporter, err = s.launch(ctx, "exporter", exec.Command(b.exporter, "--web.listen-address="+s.addresses.Exporter), "http://"+s.addresses.Exporter+"/metrics")
+func (s *stack) startExporter(ctx context.Context, b binaries) error {
+	file, err := s.write("logs.yml", map[string]string{"ShopLog": s.shopLogPath(), "Logs": s.logs})
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(b.exporter, "--web.listen-address="+s.addresses.Exporter, "--collector.logs.config="+file)
+	s.exporter, err = s.launch(ctx, "exporter", cmd, "http://"+s.addresses.Exporter+"/metrics")
 	return err
 }
 
