@@ -123,7 +123,7 @@ func (l *shopLog) line(w *bufio.Writer, now time.Time, level, thread, format str
 
 // usualAfter is how long the exporter counts lines of a template until it knows what is usual: twelve windows of a second, and a little more for
 // reading and scraping.
-const usualAfter = 16 * time.Second
+const usualAfter = 14 * time.Second
 
 // awaitLogs waits until the exporter knows what is usual in the log.
 func (d *demo) awaitLogs(ctx context.Context) error {

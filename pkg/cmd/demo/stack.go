@@ -139,6 +139,9 @@ func (s *stack) startExporter(ctx context.Context, b binaries) error {
 	if err != nil {
 		return err
 	}
+	if err := os.WriteFile(s.shopLogPath(), nil, 0o600); err != nil { // the exporter looks for new files only from time to time
+		return err
+	}
 	cmd := exec.Command(b.exporter, "--web.listen-address="+s.addresses.Exporter, "--collector.logs.config="+file)
 	s.exporter, err = s.launch(ctx, "exporter", cmd, "http://"+s.addresses.Exporter+"/metrics")
 	return err
