@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 
@@ -42,27 +43,24 @@ func (a *logsAnswer) graph(steps []flowStep) data.Frames {
 	for _, s := range steps {
 		names[s.from], names[s.to] = true, true
 	}
-	var ids, titles, subtitles []string
-	var counts []float64
+	var ids, titles, subtitles, counts []string // Grafana writes numbers of a graph with two decimals and prints units as they are called: strings are ready
 	for _, id := range slices.Sorted(maps.Keys(names)) {
 		ids = append(ids, id)
 		titles = append(titles, a.stepTitle(id))
 		subtitles = append(subtitles, id)
-		counts = append(counts, math.Round(max(arrived[id], left[id])))
+		counts = append(counts, strconv.FormatFloat(math.Round(max(arrived[id], left[id])), 'f', -1, 64))
 	}
 	nodes := data.NewFrame("nodes", data.NewField("id", nil, ids), data.NewField("title", nil, titles), data.NewField("subtitle", nil, subtitles),
 		a.column("mainstat", counts))
-	var edges, from, to []string
-	var times, share []float64
+	var edges, from, to, times, share []string
 	for _, s := range steps {
 		edges = append(edges, s.from+" "+s.to)
 		from, to = append(from, s.from), append(to, s.to)
-		times, share = append(times, math.Round(s.n)), append(share, s.n/left[s.from])
+		times = append(times, strconv.FormatFloat(math.Round(s.n), 'f', -1, 64))
+		share = append(share, strconv.FormatFloat(100*s.n/left[s.from], 'f', 0, 64)+" %")
 	}
-	part := a.column("secondarystat", share)
-	part.Config.Unit = "percentunit"
 	lines := data.NewFrame("edges", data.NewField("id", nil, edges), data.NewField("source", nil, from), data.NewField("target", nil, to),
-		a.column("mainstat", times), part)
+		a.column("mainstat", times), a.column("secondarystat", share))
 	for _, f := range []*data.Frame{nodes, lines} {
 		f.Meta = &data.FrameMeta{PreferredVisualization: data.VisTypeNodeGraph}
 	}

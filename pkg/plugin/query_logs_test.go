@@ -123,12 +123,12 @@ func TestLogs(t *testing.T) {
 	if len(frames) != 2 || frames[0].Meta.PreferredVisualization != data.VisTypeNodeGraph {
 		t.Fatalf("flow: %d frames", len(frames))
 	}
-	share := map[string]float64{}
+	share := map[string]string{}
 	for i := range frames[1].Rows() {
-		share[field(t, frames[1], "id").At(i).(string)] = math.Round(100 * field(t, frames[1], "secondarystat").At(i).(float64))
+		share[field(t, frames[1], "id").At(i).(string)] = field(t, frames[1], "secondarystat").At(i).(string)
 	}
 	const often, rare = "00000000000000aa", "00000000000000bb"
-	if diff := cmp.Diff(map[string]float64{"begin " + often: 100, often + " " + rare: 25, often + " end": 75, rare + " end": 100}, share); diff != "" {
+	if diff := cmp.Diff(map[string]string{"begin " + often: "100 %", often + " " + rare: "25 %", often + " end": "75 %", rare + " end": "100 %"}, share); diff != "" {
 		t.Error(diff)
 	}
 	var titles []string
