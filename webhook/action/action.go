@@ -69,6 +69,7 @@ type Queue interface {
 	FinishAll(ctx context.Context, all []cases.Result) (lost []string, err error)
 	Waiting(ctx context.Context, channel string, now time.Time) (policy.Waiting, error)
 	Bucket(ctx context.Context, name string) (policy.Bucket, error)
+	Conditions(ctx context.Context, channels ...string) ([]policy.Condition, error)
 	Block(ctx context.Context, name string, until time.Time) error
 	Stuck(ctx context.Context, urgency policy.Grade, before time.Time, channels []string) ([]cases.Action, error)
 	Ledger(ctx context.Context, q cases.LedgerQuery) ([]cases.LedgerLine, error)

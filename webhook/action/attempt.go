@@ -37,7 +37,7 @@ func (x *Executor) attempt(ctx context.Context, a cases.Action) {
 		took := time.Since(began)
 		x.o.Metrics.took(a.Channel, took)
 		r := x.result(a, done, err)
-		x.learn(ctx, r, took)
+		r.Try = x.learn(ctx, r, took)
 		switch err := x.record(ctx, r); {
 		case errors.Is(err, cases.ErrConflict):
 			continue
@@ -48,6 +48,9 @@ func (x *Executor) attempt(ctx context.Context, a cases.Action) {
 			x.trouble(ctx, "recording an attempt", err)
 		default:
 			x.tell(r)
+			if r.Try != nil {
+				_, _ = x.condition(ctx, a.Channel) // it is read again anyway
+			}
 		}
 		return
 	}

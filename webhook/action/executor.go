@@ -241,6 +241,7 @@ func (x *Executor) sweep(ctx context.Context) {
 	if len(lost) > 0 {
 		x.Wake()
 	}
+	x.survey(ctx)
 	x.relay(ctx)
 }
 

@@ -61,6 +61,10 @@ func (p patient) Bucket(ctx context.Context, name string) (policy.Bucket, error)
 	return within(ctx, func(ctx context.Context) (policy.Bucket, error) { return p.q.Bucket(ctx, name) })
 }
 
+func (p patient) Conditions(ctx context.Context, channels ...string) ([]policy.Condition, error) {
+	return within(ctx, func(ctx context.Context) ([]policy.Condition, error) { return p.q.Conditions(ctx, channels...) })
+}
+
 func (p patient) Block(ctx context.Context, name string, until time.Time) error {
 	_, err := within(ctx, func(ctx context.Context) (struct{}, error) { return struct{}{}, p.q.Block(ctx, name, until) })
 	return err

@@ -34,23 +34,31 @@ func (x *Executor) limits(channel string) (q policy.Quota, destination string, d
 // pick claims what the channel shall send next: one action, or several that go out as one message; nothing when nothing is due or when it has to wait.
 // The token is spent in the step that claims, so that a crash costs a token and never a throttled channel.
 func (x *Executor) pick(ctx context.Context, channel string) (claimed []cases.Action, wait time.Duration, err error) {
-	if channel != cases.InternalChannel {
-		x.remember(ctx, channel)
-		if wait = x.health.wait(channel, x.o.Now()); wait > 0 {
-			return nil, wait, nil
-		}
-	}
-	r := cases.ClaimRequest{Holder: x.o.Holder, Channel: channel, Now: x.o.Now(), Lease: x.o.Lease, Limit: 1}
 	q, destination, digest := x.limits(channel)
-	if q.None() {
-		claimed, err = x.o.Queue.Claim(ctx, r)
-		return claimed, 0, err
-	}
 	for range maxDecisions {
-		if claimed, wait, err = x.pickWithin(ctx, r, q, destination, digest && !x.health.open(channel)); !errors.Is(err, cases.ErrConflict) {
+		r := cases.ClaimRequest{Holder: x.o.Holder, Channel: channel, Now: x.o.Now(), Lease: x.o.Lease, Limit: 1}
+		if channel != cases.InternalChannel {
+			c, err := x.condition(ctx, channel)
+			if err != nil {
+				return nil, 0, err
+			}
+			if wait := c.Breaker.Wait(r.Now); wait > 0 {
+				return nil, wait, nil
+			}
+			if c.Breaker.Open() { // one message alone is tried, by one replica
+				c.Breaker = c.Breaker.Probing(r.Now, r.Lease)
+				r.Probe = &c
+			}
+		}
+		if q.None() {
+			claimed, err = x.o.Queue.Claim(ctx, r)
+		} else {
+			claimed, wait, err = x.pickWithin(ctx, r, q, destination, digest && r.Probe == nil)
+		}
+		if !errors.Is(err, cases.ErrConflict) {
 			return claimed, wait, err
 		}
-		// Another process sent to the same destination meanwhile.
+		// Another process sent to the same destination meanwhile, or tries the channel.
 	}
 	return nil, 0, err
 }
@@ -116,7 +124,7 @@ func (x *Executor) attemptAll(ctx context.Context, all []cases.Action) {
 		}
 		results[i] = x.result(a, done, err)
 	}
-	x.learn(ctx, results[0], took)
+	results[0].Try = x.learn(ctx, results[0], took)
 	if err == nil {
 		x.o.Metrics.digest(channel, len(all))
 	}
@@ -168,6 +176,7 @@ func (x *Executor) recordAll(ctx context.Context, results []cases.Result) {
 				}
 				x.tell(r)
 			}
+			_, _ = x.condition(ctx, results[0].Action.Channel) // it is read again anyway
 			return
 		}
 		x.o.Metrics.storeError()

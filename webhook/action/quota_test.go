@@ -428,7 +428,7 @@ func TestDeadLetter(t *testing.T) {
 	})
 }
 
-// Health is known after a restart, from the ledger.
+// Health is known after a restart, from the store.
 func TestHealthSurvivesRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &flaky{fail: map[string]error{}}

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/foreshock/foreshock/pkg/loki"
 	"github.com/foreshock/foreshock/pkg/series"
@@ -54,11 +55,15 @@ func (f *facts) Ask(ctx context.Context, language string, q policy.Query, member
 		}
 		return policy.Answer{Why: err.Error()}
 	}
+	places := make(map[string]bool, len(members)) // the answer and the case may both be large
+	for _, l := range members {
+		places[placed(q.On, func(name string) string { return l[name] })] = true
+	}
 	for _, s := range samples {
 		if math.IsNaN(s.value) || s.value == 0 {
 			continue
 		}
-		if len(q.On) == 0 || slices.ContainsFunc(members, func(l alert.Labels) bool { return agrees(s.labels, l, q.On) }) {
+		if len(q.On) == 0 || places[placed(q.On, s.labels.Get)] {
 			return policy.Answer{Holds: policy.Yes, Why: fmt.Sprintf("%s is %.6g", q.Expr, s.value)}
 		}
 	}
@@ -91,6 +96,11 @@ func (f *facts) evidence(ctx context.Context, language, expr string) (out []evid
 	return nil, errNobody
 }
 
-func agrees(s series.Labels, l alert.Labels, on []string) bool {
-	return !slices.ContainsFunc(on, func(name string) bool { return s.Get(name) != l[name] })
+// placed joins the values of some labels.
+func placed(on []string, value func(name string) string) string {
+	var b strings.Builder
+	for _, name := range on {
+		b.WriteString(strconv.Quote(value(name)))
+	}
+	return b.String()
 }

@@ -89,6 +89,8 @@ type ClaimRequest struct {
 	UrgentOnly bool
 	// Bucket replaces what is stored of that name when anything is claimed; ErrConflict when another version is stored by now, and nothing is claimed.
 	Bucket *policy.Bucket
+	// Probe is the same for how the channel does, when what is claimed is a probe.
+	Probe *policy.Condition
 }
 
 // Result is how an attempt ended; stored in one step with what follows from it.
@@ -103,6 +105,8 @@ type Result struct {
 	Error   string
 	Receipt Receipt
 	Events  []Event
+	// Try is what the attempt says of its channel, which is stored with it; nil: nothing.
+	Try *policy.Try
 	// Change is committed with it; ErrConflict when it cannot be: the action is
 	// still held and may be decided again.
 	Change Change

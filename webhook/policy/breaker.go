@@ -5,9 +5,9 @@ import "time"
 // Breaker keeps a channel that fails from being tried with every message: after some failures in a row it opens, and only a probe goes out
 // from time to time until one gets through. The zero value is closed.
 type Breaker struct {
-	Failures int       // in a row
-	Until    time.Time // while open: when the next probe may go
-	wait     time.Duration
+	Failures int           `json:"failures,omitempty"` // in a row
+	Until    time.Time     `json:"until,omitzero"`     // while open: when the next probe may go
+	Pause    time.Duration `json:"pause,omitempty"`    // between the last probe and the next
 }
 
 // Bounds of a breaker.
@@ -18,6 +18,8 @@ const (
 	// every ten seconds burdens nobody, and a page is not late for the breaker's sake.
 	breakFirst = 5 * time.Second
 	breakMax   = 10 * time.Second
+	// breakFar is beyond every time to which a probe is put off: the clock went back.
+	breakFar = time.Minute
 )
 
 // Open reports whether it is open, a probe now included.
@@ -25,22 +27,25 @@ func (b Breaker) Open() bool { return b.Failures >= breakAfter }
 
 // Wait is how long nothing may be tried; 0 when a message, or the next probe, may go.
 func (b Breaker) Wait(now time.Time) time.Duration {
-	if !b.Open() {
+	wait := b.Until.Sub(now)
+	if !b.Open() || wait < 0 || wait > breakFar {
 		return 0
 	}
-	// After a jump of the clock backwards a probe is due within the longest wait all the same.
-	return min(max(0, b.Until.Sub(now)), breakMax)
+	return min(wait, breakMax)
 }
 
-// Probing reports whether what goes next is a probe: one message alone, and nothing beside it.
-func (b Breaker) Probing() bool { return b.Open() }
+// Probing is the breaker while one message is tried, by whoever has it for so long: meanwhile nobody else tries another.
+func (b Breaker) Probing(now time.Time, lease time.Duration) Breaker {
+	b.Until = now.Add(min(lease, breakFar))
+	return b
+}
 
 // Failed is the breaker after a failure.
 func (b Breaker) Failed(now time.Time) Breaker {
 	b.Failures++
 	if b.Open() {
-		b.wait = min(max(2*b.wait, breakFirst), breakMax)
-		b.Until = now.Add(b.wait)
+		b.Pause = min(max(2*b.Pause, breakFirst), breakMax)
+		b.Until = now.Add(b.Pause)
 	}
 	return b
 }

@@ -177,6 +177,21 @@ func (d *draft) digestAt(c cases.Case) time.Time {
 	return c.CountedAt.Add(time.Duration(d.rules.Noise.Digest) << min(c.Digests, 1))
 }
 
+// What a review costs grows with the members of the case, since it looks at all of them: some 30 ms for a thousand. So a large case rests between two
+// of them, two seconds for each thousand, and never so long that people wait for it.
+const (
+	restPerThousand = 2 * time.Second
+	maxRest         = 30 * time.Second
+	restFrom        = 100 // members; smaller cases need none
+)
+
+func pause(members int) time.Duration {
+	if members < restFrom {
+		return 0
+	}
+	return min(maxRest, restPerThousand*time.Duration(members)/1000)
+}
+
 // overdue is how late a planned review may be before another one is planned in its place. In a storm reviews wait behind much else: were each
 // delivery to plan its own, they would be what the others wait for.
 const overdue = time.Minute
@@ -185,6 +200,9 @@ const overdue = time.Minute
 func (d *draft) reviewAt(c *cases.Case, at time.Time) {
 	if at.Before(d.ev.Now) {
 		at = d.ev.Now
+	}
+	if rested := c.LookedAt.Add(pause(c.Total)); at.Before(rested) && !d.ev.Now.Before(c.LookedAt) { // the clock may have gone back
+		at = rested
 	}
 	at = micros(at)
 	if !c.NextReview.IsZero() && !at.Before(c.NextReview) && d.ev.Now.Before(c.NextReview.Add(overdue)) {
@@ -196,12 +214,28 @@ func (d *draft) reviewAt(c *cases.Case, at time.Time) {
 	})
 }
 
+// linkName is what links are joined by; see cases.Link.
+type linkName struct{ kind, key, caseID string }
+
 // link remembers how later alerts find this case.
 func (d *draft) link(c cases.Case, v *Verdict) {
-	for _, l := range v.Links {
+	for i := range v.Links {
+		l := &v.Links[i]
 		if l.CaseID = c.ID; l.Kind == kindSource {
 			l.CaseID = ""
 		}
-		d.links = append(d.links, l)
+		k := linkName{l.Kind, l.Key, l.CaseID}
+		at, known := d.linked[k]
+		if !known {
+			d.linked[k] = len(d.links)
+			d.links = append(d.links, *l)
+			continue
+		}
+		one := &d.links[at]
+		if l.From.Before(one.From) {
+			one.From = l.From
+		}
+		one.To = later(one.To, l.To)
+		one.N += l.N
 	}
 }

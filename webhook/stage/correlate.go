@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,14 +30,13 @@ func (c Correlate) Exec(ctx context.Context, ev Event) (Event, error) {
 	if !rules.Enabled || len(fresh) == 0 {
 		return ev, nil
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	since := earliest(ev).Add(-time.Duration(rules.Window))
 	queries := []cases.LinkQuery{{Kind: kindHost, Since: since}, {Kind: kindDeploy, Since: since}, {Kind: kindService, Since: since}}
 	places := make(map[int]place, len(fresh))
 	for _, i := range fresh {
 		v := &ev.Verdicts[i]
 		places[i] = c.place(v, rules)
-		v.Links = slices.Concat(v.Links, places[i].links(v))
+		v.Links = append(v.Links, places[i].links(v)...)
 		places[i].ask(v.Identity.Cluster, queries)
 	}
 	p, err := recall(ctx, c.Store, &ev, queries)
@@ -134,7 +132,7 @@ func (p place) find(known *pool, v *Verdict, g Graph, rules policy.Correlate) *J
 		if value == "" {
 			return nil
 		}
-		return known.choose(v, []string{kind + "|" + cluster + value}, window, func(n near) (Join, bool) {
+		return known.choose(v, []spot{{kind, cluster + value}}, window, func(n near) (Join, bool) {
 			one := j
 			one.Why += ", as " + n.Detail
 			return one, true
@@ -149,11 +147,11 @@ func (p place) find(known *pool, v *Verdict, g Graph, rules policy.Correlate) *J
 	if j := by(kindService, p.service, Join{How: ReasonDependency, Why: "it is about service " + p.service}); j != nil {
 		return j
 	}
-	keys := make([]string, len(p.near))
+	spots := make([]spot, len(p.near))
 	for i, s := range p.near {
-		keys[i] = kindService + "|" + cluster + s
+		spots[i] = spot{kindService, cluster + s}
 	}
-	return known.choose(v, keys, window, func(n near) (Join, bool) {
+	return known.choose(v, spots, window, func(n near) (Join, bool) {
 		other := strings.TrimPrefix(n.Key, cluster)
 		j := Join{How: ReasonDependency, Origin: "service=" + other, Why: p.service + " depends on " + other + ", which has " + n.Detail}
 		if g != nil && g.DependsOn(other, p.service) && !g.DependsOn(p.service, other) {

@@ -35,7 +35,6 @@ func (d Dedup) Exec(ctx context.Context, ev Event) (Event, error) {
 		return ev, err
 	}
 	ev.Prior = prior
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	for i := range ev.Verdicts {
 		ev.Verdicts[i].Alert = dated(ev.Verdicts[i], prior, ev.Now)
 	}

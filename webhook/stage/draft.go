@@ -23,6 +23,7 @@ type draft struct {
 	byKey  map[string]string
 	fresh  map[string]bool // IDs of changed cases
 	links  []cases.Link
+	linked map[linkName]int // positions in links
 	told   []telling
 }
 
@@ -51,17 +52,12 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 	if d.byKey == nil {
 		d.byKey = map[string]string{}
 	}
-	d.ev.Verdicts = slices.Clone(ev.Verdicts)
 	d.ev.Change = cases.Change{Beats: ev.Beats}
 	if ev.Delivery.ID != "" {
 		d.ev.Change.Delivery = &d.ev.Delivery
 	}
 	d.ev.CaseChanges = map[string]int{}
-	links := 0
-	for i := range ev.Verdicts {
-		links += len(ev.Verdicts[i].Links)
-	}
-	d.links = make([]cases.Link, 0, links)
+	d.linked = map[linkName]int{}
 	return d
 }
 
@@ -95,7 +91,7 @@ func (d *draft) event(c cases.Case, e cases.Event, v *Verdict) {
 	e.CaseID, e.At, e.DeliveryID = c.ID, d.ev.Now, d.ev.Delivery.ID
 	e.Actor = string(d.ev.Delivery.Message.Source)
 	if v != nil {
-		e.Alert = v.Identity.String()
+		e.Alert = v.who()
 	}
 	switch e.Kind {
 	case cases.Fired, cases.AlertEnded, cases.Believed:

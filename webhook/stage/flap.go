@@ -52,7 +52,6 @@ func (f Flap) Exec(_ context.Context, ev Event) (Event, error) {
 	if !rules.Enabled {
 		return ev, nil
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	now := map[alert.Identity]cases.AlertNoise{}
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"slices"
 
 	"github.com/foreshock/foreshock/webhook/policy"
 )
@@ -19,7 +18,6 @@ func (Grade) Name() string { return "grade" }
 // Exec fills Grade and Due.
 func (g Grade) Exec(_ context.Context, ev Event) (Event, error) {
 	rules := g.Rules()
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]
 		v.Grade, v.Due = rules.Grade(v.Alert.Labels)

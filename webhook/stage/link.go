@@ -23,10 +23,13 @@ const (
 // pool is what a stage knows of the cases that an alert may belong to: those
 // stored, and those that alerts before it in the delivery are about to make.
 type pool struct {
-	near  map[string][]near // by kind and key
+	near  map[spot][]near
 	cases map[string]cases.Case
 	apart map[[2]string]bool
 }
+
+// spot is what facts are found by.
+type spot struct{ kind, key string }
 
 // near is one fact about a case, or about an alert before in the delivery.
 type near struct {
@@ -38,7 +41,7 @@ type near struct {
 // recall reads the facts under the keys of these links' kinds, and adds the cases
 // to ev.Prior.
 func recall(ctx context.Context, store Recall, ev *Event, queries []cases.LinkQuery) (*pool, error) {
-	p := &pool{near: map[string][]near{}, cases: map[string]cases.Case{}, apart: map[[2]string]bool{}}
+	p := &pool{near: map[spot][]near{}, cases: map[string]cases.Case{}, apart: map[[2]string]bool{}}
 	var ids []string
 	for _, q := range queries {
 		if len(q.Keys) == 0 {
@@ -51,7 +54,7 @@ func recall(ctx context.Context, store Recall, ev *Event, queries []cases.LinkQu
 			return nil, err
 		}
 		for _, l := range links {
-			k := l.Kind + "|" + l.Key
+			k := spot{l.Kind, l.Key}
 			p.near[k] = append(p.near[k], near{Link: l})
 			ids = append(ids, l.CaseID)
 		}
@@ -86,7 +89,7 @@ func (p *pool) splits(ctx context.Context, store Recall, ev *Event) error {
 	var names []string
 	for i := range ev.Verdicts {
 		if ev.Verdicts[i].Newcomer(ev.Prior) {
-			names = append(names, ev.Verdicts[i].Identity.String())
+			names = append(names, ev.Verdicts[i].who())
 		}
 	}
 	for _, c := range p.cases {
@@ -113,7 +116,7 @@ func (p *pool) add(v *Verdict, i int) {
 	}
 next:
 	for _, l := range v.Links {
-		k := l.Kind + "|" + l.Key
+		k := spot{l.Kind, l.Key}
 		for n := range p.near[k] {
 			o := &p.near[k][n]
 			if o.Detail == l.Detail && o.CaseID == target.CaseID && (o.with == nil) == (target.with == nil) && (o.with == nil || *o.with == *target.with) {
@@ -128,7 +131,7 @@ next:
 		}
 		one := target
 		one.Link = l
-		one.CaseID, one.Lead = target.CaseID, v.Identity.String()
+		one.CaseID, one.Lead = target.CaseID, v.who()
 		p.near[k] = append(p.near[k], one)
 	}
 }
@@ -136,10 +139,10 @@ next:
 // choose finds the case that an alert belongs to: its own if that fits, else the
 // oldest; one that is about to be made after those that there are. fits says how
 // a fact relates the two.
-func (p *pool) choose(v *Verdict, keys []string, window time.Duration, fits func(n near) (Join, bool)) *Join {
+func (p *pool) choose(v *Verdict, spots []spot, window time.Duration, fits func(n near) (Join, bool)) *Join {
 	var best *Join
 	var from near
-	for _, k := range keys {
+	for _, k := range spots {
 		for _, n := range p.near[k] {
 			if !p.may(v, n) || v.Alert.StartsAt.Before(n.From.Add(-window)) || v.Alert.StartsAt.After(n.To.Add(window)) {
 				continue
@@ -164,7 +167,7 @@ func better(v *Verdict, a, b near) bool {
 // may reports whether the alert may belong to that case: it is there and not
 // closed, and nobody took them apart.
 func (p *pool) may(v *Verdict, n near) bool {
-	name := v.Identity.String()
+	name := v.who()
 	if n.CaseID == "" {
 		return n.with != nil && *n.with != v.Identity && !p.apart[[2]string{name, n.with.String()}]
 	}
@@ -179,7 +182,7 @@ func (v *Verdict) merge(j *Join) {
 }
 
 func linkOf(kind, key string, v *Verdict) cases.Link {
-	return cases.Link{Kind: kind, Key: key, From: v.Alert.StartsAt, To: v.Alert.StartsAt, N: 1, Lead: v.Identity.String()}
+	return cases.Link{Kind: kind, Key: key, From: v.Alert.StartsAt, To: v.Alert.StartsAt, N: 1, Lead: v.who()}
 }
 
 // earliest is the earliest start of the new alerts of an event.

@@ -43,7 +43,6 @@ func (m Mute) Exec(ctx context.Context, ev Event) (Event, error) {
 	if ev.Mutes, err = m.All(ctx, ev.Delivery.Cluster, ev.Now); err != nil || len(ev.Mutes) == 0 {
 		return ev, err
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]
 		if !v.News() {

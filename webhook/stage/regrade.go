@@ -26,7 +26,6 @@ func (g Regrade) Exec(_ context.Context, ev Event) (Event, error) {
 	if len(rules.Noise.Regrade) == 0 {
 		return ev, nil
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]
 		if !v.News() {

@@ -13,8 +13,9 @@ import (
 	"github.com/foreshock/foreshock/webhook/policy"
 )
 
-// maxReviewed bounds how many members of a case a review looks at.
-const maxReviewed = 1000
+// maxReviewed bounds how many members of a case a review reads at first. It is far above what the service is made for (30,000 that fire): of a case that is
+// larger still, the review goes by those that flap or fire.
+const maxReviewed = 100_000
 
 // ReviewStore is what a review reads.
 type ReviewStore interface {
@@ -456,7 +457,11 @@ func (v *review) speak(what cases.What, channels []string) {
 // since lists the members that joined after people were told last what is in the
 // case, without those that a mute covers.
 func (v *review) since() []cases.Alert {
-	return slices.DeleteFunc(slices.Clone(v.members), func(m cases.Alert) bool {
-		return !m.Joined.At.After(v.c.CountedAt) || v.muted[m.Identity]
-	})
+	var out []cases.Alert
+	for i := range v.members {
+		if m := &v.members[i]; m.Joined.At.After(v.c.CountedAt) && !v.muted[m.Identity] {
+			out = append(out, *m)
+		}
+	}
+	return out
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/cases"
@@ -27,13 +28,17 @@ func (s Similar) Exec(ctx context.Context, ev Event) (Event, error) {
 	if !rules.Similar.Enabled || len(fresh) == 0 {
 		return ev, nil
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
-	texts := make(map[int]said, len(fresh))
+	texts, memo := make(map[int]*said, len(fresh)), map[string]*said{}
 	q := cases.LinkQuery{Kind: kindSimilar, Since: earliest(ev).Add(-time.Duration(rules.Similar.Window))}
 	for _, i := range fresh {
 		v := &ev.Verdicts[i]
-		texts[i] = sayings(v, rules)
-		v.Links = slices.Concat(v.Links, texts[i].links)
+		texts[i] = sayings(v, rules, memo)
+		v.Links = slices.Grow(v.Links, maxLinks)
+		for _, k := range texts[i].keys {
+			l := linkOf(kindSimilar, k, v)
+			l.Detail = texts[i].text
+			v.Links = append(v.Links, l)
+		}
 		q.Keys = append(q.Keys, texts[i].keys...)
 	}
 	p, err := recall(ctx, s.Store, &ev, []cases.LinkQuery{q})
@@ -55,30 +60,34 @@ type said struct {
 	hash  uint64
 	words []string
 	keys  []string // blocks
-	links []cases.Link
+	spots []spot   // of the blocks
 	text  string
 }
 
-func sayings(v *Verdict, rules policy.Noise) said {
-	s := said{words: words(v.Alert, rules.Correlate.HostLabels)}
-	s.hash = simhash(s.words)
-	s.keys = blocks(v.Identity.Cluster, s.hash)
-	s.text = described(s.hash, s.words)
-	s.links = make([]cases.Link, len(s.keys))
-	for i, k := range s.keys {
-		s.links[i] = linkOf(kindSimilar, k, v)
-		s.links[i].Detail = s.text
+// maxLinks is how many links an alert has at most: four quarters of its hash, its
+// host, rollout and service, and two sources.
+const maxLinks = 9
+
+// sayings is what an alert says. Many of one delivery say the same: memo keeps
+// what was said by cluster and words.
+func sayings(v *Verdict, rules policy.Noise, memo map[string]*said) *said {
+	all := words(v.Alert, rules.Correlate.HostLabels)
+	k := v.Identity.Cluster + "\x00" + strings.Join(all, "\x00")
+	s := memo[k]
+	if s == nil {
+		h := simhash(all)
+		s = &said{hash: h, words: all, keys: blocks(v.Identity.Cluster, h), text: described(h, all)}
+		for _, b := range s.keys {
+			s.spots = append(s.spots, spot{kindSimilar, b})
+		}
+		memo[k] = s
 	}
 	return s
 }
 
 // find is the case that says the same, nil when none does.
-func (s said) find(p *pool, v *Verdict, rules policy.Similar) *Join {
-	keys := make([]string, len(s.keys))
-	for i, k := range s.keys {
-		keys[i] = kindSimilar + "|" + k
-	}
-	return p.choose(v, keys, time.Duration(rules.Window), func(n near) (Join, bool) {
+func (s *said) find(p *pool, v *Verdict, rules policy.Similar) *Join {
+	return p.choose(v, s.spots, time.Duration(rules.Window), func(n near) (Join, bool) {
 		j := Join{How: ReasonSimilar}
 		if n.Detail == s.text {
 			j.Why = "it says the same as " + n.Lead + ", but for numbers and addresses"

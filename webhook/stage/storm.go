@@ -45,7 +45,6 @@ func (s Storm) Exec(ctx context.Context, ev Event) (Event, error) {
 	if !rules.Enabled || len(fresh) == 0 {
 		return ev, nil
 	}
-	ev.Verdicts = slices.Clone(ev.Verdicts)
 	var verdicts []*Verdict
 	for _, i := range fresh {
 		verdicts = append(verdicts, &ev.Verdicts[i])
@@ -57,13 +56,11 @@ func (s Storm) Exec(ctx context.Context, ev Event) (Event, error) {
 	var keys []string
 	for _, v := range verdicts {
 		all := sources(v.Identity.Cluster, v.Alert.Labels, rules)
-		more := make([]cases.Link, len(all))
-		for i, src := range all {
+		for _, src := range all {
 			at := slot{src.key(), slotOf(v.Alert.StartsAt, rules)}
-			more[i] = linkOf(kindSource, at.String(), v)
+			v.Links = append(v.Links, linkOf(kindSource, at.String(), v))
 			sky[at]++
 		}
-		v.Links = slices.Concat(v.Links, more)
 		if src, n, ok := sky.storm(v.Identity.Cluster, v.Alert, rules); ok && v.Join == nil {
 			v.merge(src.join(n, rules))
 			keys = append(keys, src.key())

@@ -24,14 +24,10 @@ func (w Watch) Exec(_ context.Context, ev Event) (Event, error) {
 	if len(rules.Watchdogs) == 0 || ev.Delivery.Message.Source == alert.Own {
 		return ev, nil
 	}
-	cloned := false
 	for i, v := range ev.Verdicts {
 		dog, ok := rules.Watches(v.Alert.Labels)
 		if !ok {
 			continue
-		}
-		if !cloned {
-			ev.Verdicts, cloned = slices.Clone(ev.Verdicts), true
 		}
 		ev.Verdicts[i].Decision, ev.Verdicts[i].Reason, ev.Verdicts[i].Note = Dropped, ReasonHeartbeat, "a sign of life of watchdog "+dog.Name
 		beat := cases.Heartbeat{Watchdog: dog.Name, Cluster: v.Identity.Cluster, LastSeen: ev.Now}

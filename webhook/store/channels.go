@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,11 @@ func (db *DB) FinishAll(ctx context.Context, all []cases.Result) (lost []string,
 				lost = append(lost, r.Action.ID) // nothing was written for it
 			case err != nil:
 				return err
+			}
+		}
+		for _, r := range all {
+			if r.Try != nil && !slices.Contains(lost, r.Action.ID) {
+				return tried(ctx, t, r.Action.Channel, r.Try) // it was one message
 			}
 		}
 		return nil

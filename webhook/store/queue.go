@@ -67,7 +67,10 @@ func (db *DB) Claim(ctx context.Context, r cases.ClaimRequest) ([]cases.Action, 
 		if out, err = callOff(ctx, t, r.Now, out); err != nil {
 			return err
 		}
-		return db.hold(ctx, t, r, out)
+		if err := db.hold(ctx, t, r, out); err != nil || r.Probe == nil || len(out) == 0 {
+			return err
+		}
+		return saveCondition(ctx, t, *r.Probe)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming actions of %s: %w", r.Channel, err)
@@ -165,7 +168,12 @@ func (db *DB) Finish(ctx context.Context, r cases.Result) error {
 	if err != nil {
 		return fmt.Errorf("finishing action %s: %w", r.Action.ID, err)
 	}
-	err = db.writer.write(ctx, func(ctx context.Context, t tx) error { return finish(ctx, t, r, p, receipt) })
+	err = db.writer.write(ctx, func(ctx context.Context, t tx) error {
+		if err := finish(ctx, t, r, p, receipt); err != nil {
+			return err
+		}
+		return tried(ctx, t, r.Action.Channel, r.Try)
+	})
 	if err != nil {
 		return fmt.Errorf("finishing action %s: %w", r.Action.ID, err)
 	}

@@ -68,6 +68,9 @@ type Store interface {
 	Waiting(ctx context.Context, channel string, now time.Time) (policy.Waiting, error)
 	// Bucket is what was spent at a destination; empty when nothing is known.
 	Bucket(ctx context.Context, name string) (policy.Bucket, error)
+	// Conditions says how these channels do, or all that were ever tried, by the
+	// messages of all replicas (see cases.Result.Try); in the order of their names.
+	Conditions(ctx context.Context, channels ...string) ([]policy.Condition, error)
 	// Block lets nothing go to a destination before the time.
 	Block(ctx context.Context, name string, until time.Time) error
 	// Stuck lists messages of this urgency that were planned before the time, still

@@ -216,3 +216,64 @@ func testLedger(t *testing.T, db *store.DB) {
 		t.Errorf("a bad cursor: %v", err)
 	}
 }
+
+// What all replicas found out about a channel is added up, whoever records at the same time; and of those that want to try a channel that is down one does.
+func testChannelConditions(t *testing.T, db *store.DB) {
+	var ch cases.Change
+	const n = 24
+	for i := range n {
+		ch.Actions = append(ch.Actions, anAction(fmt.Sprintf("a%02d", i), "slack", fmt.Sprint("c", i)))
+	}
+	ok(t, db.Commit(ctx, ch))
+	if got := must[[]policy.Condition](t)(db.Conditions(ctx, "slack", "none")); len(got) != 0 {
+		t.Errorf("before anything was sent: %+v", got)
+	}
+	all := claim(t, db, "h", "slack", at(5), n)
+	var wg sync.WaitGroup
+	for i := range 4 { // replicas; the first two actions of each go out as one message
+		wg.Go(func() {
+			mine := all[i*n/4 : (i+1)*n/4]
+			result := func(a cases.Action) cases.Result {
+				r := cases.Result{Action: a, State: cases.Done, Outcome: cases.OutcomeSent, At: at(6)}
+				r.Try = &policy.Try{Good: true, Took: time.Second, At: at(6)}
+				return r
+			}
+			one, two := result(mine[0]), result(mine[1])
+			two.Try = nil
+			if _, err := db.FinishAll(ctx, []cases.Result{one, two}); err != nil {
+				t.Error(err)
+			}
+			for _, a := range mine[2:] {
+				if err := db.Finish(ctx, result(a)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got := must[[]policy.Condition](t)(db.Conditions(ctx))
+	if len(got) != 1 || got[0].Channel != "slack" || got[0].Version != 20 || len(got[0].Last) != policy.HealthOver || !got[0].GoodAt.Equal(at(6)) {
+		t.Fatalf("after 20 messages: %+v", got)
+	}
+	c := got[0]
+	for range 5 {
+		c = c.After(policy.Try{At: at(7), Error: "no route"})
+	}
+	c.Breaker = c.Breaker.Probing(at(8), time.Minute)
+	ch = cases.Change{}
+	for i := range 2 {
+		ch.Actions = append(ch.Actions, anAction(fmt.Sprint("b", i), "slack", fmt.Sprint("d", i)))
+	}
+	ok(t, db.Commit(ctx, ch))
+	probe := cases.ClaimRequest{Holder: "h", Channel: "slack", Now: at(8), Lease: time.Minute, Limit: 1, Probe: &c}
+	if first := must[[]cases.Action](t)(db.Claim(ctx, probe)); len(first) != 1 {
+		t.Errorf("claimed %s, want one", names(first))
+	}
+	if _, err := db.Claim(ctx, probe); !errors.Is(err, cases.ErrConflict) {
+		t.Errorf("a second probe of the same moment: %v, want a conflict", err)
+	}
+	c.Version++
+	if d := cmp.Diff([]policy.Condition{c}, must[[]policy.Condition](t)(db.Conditions(ctx, "slack")), cmp.Comparer(func(a, b policy.Try) bool { return a.Good == b.Good && a.Took == b.Took })); d != "" {
+		t.Errorf("stored (-want +got):\n%s", d)
+	}
+}

@@ -67,6 +67,7 @@ func Run(t *testing.T, fresh Fresh) {
 		"key":                    testKey,
 		"order of urgency":       testOrderOfUrgency,
 		"buckets":                testBuckets,
+		"channel conditions":     testChannelConditions,
 		"finish all":             testFinishAll,
 		"stuck":                  testStuck,
 		"once":                   testOnce,
