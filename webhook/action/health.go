@@ -88,6 +88,9 @@ func (x *Executor) Health(channel string) ChannelHealth {
 // condition reads how a channel does. With an error it is what was known last.
 func (x *Executor) condition(ctx context.Context, channel string) (policy.Condition, error) {
 	all, err := x.o.Queue.Conditions(ctx, channel)
+	if err == nil && len(all) == 0 {
+		all = []policy.Condition{{Channel: channel}} // nothing was sent yet
+	}
 	x.health.take(all)
 	return x.health.of(channel), err
 }

@@ -3,7 +3,6 @@ package stage
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"time"
 
@@ -36,16 +35,18 @@ func (d Dedup) Exec(ctx context.Context, ev Event) (Event, error) {
 	}
 	ev.Prior = prior
 	for i := range ev.Verdicts {
-		ev.Verdicts[i].Alert = dated(ev.Verdicts[i], prior, ev.Now)
+		if v := &ev.Verdicts[i]; v.Alert.StartsAt.IsZero() {
+			v.Alert = dated(*v, prior, ev.Now)
+		}
 	}
 	answers := d.ask(ctx, ev)
-	known := maps.Clone(prior.Alerts)
-	if known == nil {
-		known = map[alert.Identity]cases.Alert{}
-	}
+	before := make(map[alert.Identity]int, len(ids)) // where the delivery says something about the alert
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]
-		k, ok := known[v.Identity]
+		k, ok := prior.Alerts[v.Identity]
+		if at, again := before[v.Identity]; again {
+			k, ok = ev.Verdicts[at].Known, true
+		}
 		if !ok {
 			k = cases.Alert{Identity: v.Identity, FirstSeen: ev.Now, Last: v.Alert}
 		}
@@ -54,8 +55,8 @@ func (d Dedup) Exec(ctx context.Context, ev Event) (Event, error) {
 			ans.err = errNotAsked
 		}
 		v.Known, v.Decision, v.Reason, v.Note = fold(k, v.Alert, ans)
-		v.Known = seen(v.Known, *v, ev.Now)
-		known[v.Identity] = v.Known
+		v.Known = seen(v.Known, v, ev.Now)
+		before[v.Identity] = i
 	}
 	return ev, nil
 }
@@ -69,14 +70,15 @@ var (
 // to be ambiguous.
 func (d Dedup) ask(ctx context.Context, ev Event) map[int]answer {
 	ends := map[alert.Identity]bool{} // resolved within this very message
-	for _, v := range ev.Verdicts {
-		if v.Alert.Status == alert.Resolved {
+	for i := range ev.Verdicts {
+		if v := &ev.Verdicts[i]; v.Alert.Status == alert.Resolved {
 			ends[v.Identity] = true
 		}
 	}
 	var at []int
 	var doubtful []alert.Alert
-	for i, v := range ev.Verdicts {
+	for i := range ev.Verdicts {
+		v := &ev.Verdicts[i]
 		k := ev.Prior.Alerts[v.Identity]
 		if contradicts(k, v.Alert) || (v.Alert.Status == alert.Firing && ends[v.Identity]) {
 			at = append(at, i)
@@ -112,9 +114,6 @@ func (d Dedup) ask(ctx context.Context, ev Event) map[int]answer {
 // time of its arrival: the sender knows no better.
 func dated(v Verdict, prior cases.Prior, now time.Time) alert.Alert {
 	a := v.Alert
-	if !a.StartsAt.IsZero() {
-		return a
-	}
 	k := prior.Alerts[v.Identity]
 	a.StartsAt = now
 	if k.Firing() || (a.Status == alert.Resolved && !k.LastFired.IsZero()) {
@@ -127,7 +126,7 @@ func dated(v Verdict, prior cases.Prior, now time.Time) alert.Alert {
 }
 
 // seen notes the arrival, and keeps the newest content with the folded state.
-func seen(k cases.Alert, v Verdict, now time.Time) cases.Alert {
+func seen(k cases.Alert, v *Verdict, now time.Time) cases.Alert {
 	k.LastSeen = later(k.LastSeen, now)
 	if v.Decision == Accepted || v.Reason == ReasonRepeat {
 		k.Last = v.Alert
@@ -143,8 +142,8 @@ func seen(k cases.Alert, v Verdict, now time.Time) cases.Alert {
 // identities lists the alerts of the event, each once, sorted.
 func identities(vs []Verdict) []alert.Identity {
 	ids := make([]alert.Identity, len(vs))
-	for i, v := range vs {
-		ids[i] = v.Identity
+	for i := range vs {
+		ids[i] = vs[i].Identity
 	}
 	slices.SortFunc(ids, alert.Identity.Compare)
 	return slices.Compact(ids)

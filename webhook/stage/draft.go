@@ -18,8 +18,8 @@ type draft struct {
 	ev     Event
 	rules  policy.Rules
 	newID  func() string
-	alerts map[alert.Identity]cases.Alert // as changed so far
-	cases  map[string]cases.Case          // prior, overlaid with what changed
+	latest map[alert.Identity]int // position of the newest verdict taken in about each alert, whose Known is the alert as changed so far
+	cases  map[string]cases.Case  // prior, overlaid with what changed
 	byKey  map[string]string
 	fresh  map[string]bool // IDs of changed cases
 	links  []cases.Link
@@ -43,7 +43,7 @@ type telling struct {
 
 func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 	d := &draft{
-		ev: ev, rules: rules, newID: newID, alerts: map[alert.Identity]cases.Alert{},
+		ev: ev, rules: rules, newID: newID, latest: make(map[alert.Identity]int, len(ev.Verdicts)),
 		cases: maps.Clone(ev.Prior.Cases), byKey: maps.Clone(ev.Prior.ByKey), fresh: map[string]bool{},
 	}
 	if d.cases == nil {
@@ -58,6 +58,11 @@ func newDraft(ev Event, rules policy.Rules, newID func() string) *draft {
 	}
 	d.ev.CaseChanges = map[string]int{}
 	d.linked = map[linkName]int{}
+	accepted := 0
+	for i := range ev.Verdicts {
+		accepted += b2i(ev.Verdicts[i].accepted())
+	}
+	d.ev.Change.Events = make([]cases.Event, 0, 2*accepted) // most fire, and join a case
 	return d
 }
 
@@ -194,7 +199,7 @@ func (d *draft) finish() error {
 	ids := identities(d.ev.Verdicts)
 	ch.Alerts = slices.Grow(ch.Alerts, len(ids)) // a split has put some there
 	for _, id := range ids {
-		ch.Alerts = append(ch.Alerts, d.alerts[id])
+		ch.Alerts = append(ch.Alerts, d.ev.Verdicts[d.latest[id]].Known)
 	}
 	ch.Links = append(ch.Links, d.links...)
 	for _, id := range slices.Sorted(maps.Keys(d.fresh)) {
@@ -214,7 +219,7 @@ func (d *draft) finish() error {
 }
 
 // story is the note of a verdict with what noise reduction made of it.
-func (v Verdict) story() string {
+func (v *Verdict) story() string {
 	if v.Noise == "" || v.Noise == Held {
 		return v.Note
 	}

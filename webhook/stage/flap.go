@@ -52,19 +52,19 @@ func (f Flap) Exec(_ context.Context, ev Event) (Event, error) {
 	if !rules.Enabled {
 		return ev, nil
 	}
-	now := map[alert.Identity]cases.AlertNoise{}
+	before := make(map[alert.Identity]int, len(ev.Verdicts)) // where the delivery says something about the alert
 	for i := range ev.Verdicts {
 		v := &ev.Verdicts[i]
-		if n, ok := now[v.Identity]; ok {
+		if at, ok := before[v.Identity]; ok {
 			grade, why := v.Known.Grade, v.Known.GradeReason
-			v.Known.AlertNoise = n
+			v.Known.AlertNoise = ev.Verdicts[at].Known.AlertNoise
 			v.Known.Grade, v.Known.GradeReason = grade, why
 		}
 		v.Known.Spans = withSpan(v.Known.Spans, v.Alert)
 		if v.Decision == Accepted {
 			f.judge(v, rules, ev.Now)
 		}
-		now[v.Identity] = v.Known.AlertNoise
+		before[v.Identity] = i
 	}
 	return ev, nil
 }

@@ -144,8 +144,8 @@ func receipt(ev Event) Receipt {
 		DeliveryID: ev.Delivery.ID, Alerts: len(ev.Verdicts), Actions: len(ev.Change.Actions),
 		Decisions: map[Decision]map[Reason]int{},
 	}
-	for _, v := range ev.Verdicts {
-		decision, reason := v.Final()
+	for i := range ev.Verdicts {
+		decision, reason := ev.Verdicts[i].Final()
 		if r.Decisions[decision] == nil {
 			r.Decisions[decision] = map[Reason]int{}
 		}

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/cases"
@@ -36,7 +35,7 @@ func (Mute) Name() string { return "mute" }
 
 // Exec fills Mutes, and the Mute of every alert that began to fire.
 func (m Mute) Exec(ctx context.Context, ev Event) (Event, error) {
-	if !slices.ContainsFunc(ev.Verdicts, Verdict.accepted) {
+	if !ev.accepted() {
 		return ev, nil
 	}
 	var err error
@@ -56,6 +55,15 @@ func (m Mute) Exec(ctx context.Context, ev Event) (Event, error) {
 		}
 	}
 	return ev, nil
+}
+
+func (ev Event) accepted() bool {
+	for i := range ev.Verdicts {
+		if ev.Verdicts[i].accepted() {
+			return true
+		}
+	}
+	return false
 }
 
 // All lists every mute that has not ended: of the configuration, by command, and
@@ -93,7 +101,7 @@ func muteReason(m policy.Mute) Reason {
 	return ReasonWindow
 }
 
-func (v Verdict) accepted() bool { return v.Decision == Accepted }
+func (v *Verdict) accepted() bool { return v.Decision == Accepted }
 
 // SilenceName is the name of the mute that a silence of Alertmanager is.
 func SilenceName(id string) string { return silencePrefix + id }

@@ -49,8 +49,8 @@ func (p Plan) Exec(_ context.Context, ev Event) (Event, error) {
 // verdict takes one verdict into the draft.
 func (d *draft) verdict(i int) error {
 	v := &d.ev.Verdicts[i]
-	if k, ok := d.alerts[v.Identity]; ok {
-		v.Known.CaseID = k.CaseID // from an earlier verdict of this delivery
+	if at, ok := d.latest[v.Identity]; ok {
+		v.Known.CaseID = d.ev.Verdicts[at].Known.CaseID // from an earlier verdict of this delivery
 	}
 	var err error
 	switch {
@@ -63,7 +63,7 @@ func (d *draft) verdict(i int) error {
 		err = d.fired(v)
 	}
 	v.CaseID = v.Known.CaseID
-	d.alerts[v.Identity] = v.Known
+	d.latest[v.Identity] = i
 	return err
 }
 
@@ -132,10 +132,10 @@ func (d *draft) fired(v *Verdict) error {
 // counted reports whether the alert counts as firing in its case, as known before
 // this verdict.
 func (d *draft) counted(v *Verdict) bool {
-	k, ok := d.alerts[v.Identity]
-	if !ok {
-		k, ok = d.ev.Prior.Alerts[v.Identity]
+	if at, ok := d.latest[v.Identity]; ok {
+		return d.ev.Verdicts[at].Known.Counts()
 	}
+	k, ok := d.ev.Prior.Alerts[v.Identity]
 	return ok && k.Counts()
 }
 
@@ -408,7 +408,9 @@ func (d *draft) joined(v *Verdict) (cases.Case, bool) {
 	id := v.Join.CaseID
 	switch {
 	case v.Join.With != nil:
-		id = d.alerts[*v.Join.With].CaseID
+		if at, ok := d.latest[*v.Join.With]; ok {
+			id = d.ev.Verdicts[at].Known.CaseID
+		}
 	case v.Join.Key != "":
 		id = d.byKey[v.Join.Key]
 		if old, ok := d.cases[id]; ok && !old.Open() && d.ev.Now.Sub(old.ResolvedAt) >= relapse {

@@ -107,7 +107,7 @@ func (v *Verdict) who() string {
 }
 
 // Final is the decision and the reason that are stored and counted.
-func (v Verdict) Final() (Decision, Reason) {
+func (v *Verdict) Final() (Decision, Reason) {
 	if v.Noise != "" {
 		return v.Noise, v.Why
 	}
@@ -115,13 +115,13 @@ func (v Verdict) Final() (Decision, Reason) {
 }
 
 // News reports whether the alert began to fire.
-func (v Verdict) News() bool {
+func (v *Verdict) News() bool {
 	return v.Decision == Accepted && (v.Reason == ReasonFired || v.Reason == ReasonRestarted || v.Reason == ReasonBelieved)
 }
 
 // Newcomer reports whether the alert began to fire, or is over and was not seen
 // to, and is in no open case.
-func (v Verdict) Newcomer(p cases.Prior) bool {
+func (v *Verdict) Newcomer(p cases.Prior) bool {
 	c, ok := p.Cases[v.Known.CaseID]
 	return (v.News() || (v.Decision == Accepted && v.Reason == ReasonMissed)) && (!ok || !c.Open())
 }

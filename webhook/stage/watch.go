@@ -24,12 +24,13 @@ func (w Watch) Exec(_ context.Context, ev Event) (Event, error) {
 	if len(rules.Watchdogs) == 0 || ev.Delivery.Message.Source == alert.Own {
 		return ev, nil
 	}
-	for i, v := range ev.Verdicts {
+	for i := range ev.Verdicts {
+		v := &ev.Verdicts[i]
 		dog, ok := rules.Watches(v.Alert.Labels)
 		if !ok {
 			continue
 		}
-		ev.Verdicts[i].Decision, ev.Verdicts[i].Reason, ev.Verdicts[i].Note = Dropped, ReasonHeartbeat, "a sign of life of watchdog "+dog.Name
+		v.Decision, v.Reason, v.Note = Dropped, ReasonHeartbeat, "a sign of life of watchdog "+dog.Name
 		beat := cases.Heartbeat{Watchdog: dog.Name, Cluster: v.Identity.Cluster, LastSeen: ev.Now}
 		if v.Alert.Status == alert.Firing {
 			beat.LastBeat = ev.Now

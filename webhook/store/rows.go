@@ -49,11 +49,11 @@ func structure(v any) (string, error) {
 }
 
 func alertRow(a cases.Alert) ([]any, error) {
-	last, err := structure(a.Last)
+	last, err := lastJSON(a.Last)
 	if err != nil {
 		return nil, err
 	}
-	noise, err := structure(a.AlertNoise)
+	noise, err := noiseJSON(a.AlertNoise)
 	return []any{
 		text(a.Identity.Cluster), text(a.Identity.Fingerprint), a.CaseID, text(a.Status), last, micros(a.LastFired), micros(a.EndedFrom),
 		micros(a.LastEnded), micros(a.Disbelieved), micros(a.FirstSeen), micros(a.LastSeen), text(noise), a.Version + 1,
