@@ -2,6 +2,7 @@ package store
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
 
@@ -70,6 +71,88 @@ func TestAlertsAreWrittenAsByReflection(t *testing.T) {
 	if quick == 0 {
 		t.Error("nothing was written")
 	}
+}
+
+// A field that is added to an alert one day is written too: each alone is as encoding/json writes it.
+func TestEveryFieldOfAnAlertIsWritten(t *testing.T) {
+	t.Parallel()
+	for field, one := range alone(reflect.TypeFor[alert.Alert]()) {
+		a := one.Interface().(alert.Alert)
+		want, _ := structure(a)
+		if got, err := lastJSON(a); err != nil || got != want {
+			t.Errorf("Alert.%s: got %s, %v, want %s", field, got, err, want)
+		}
+	}
+	for field, one := range alone(reflect.TypeFor[cases.AlertNoise]()) {
+		n := one.Interface().(cases.AlertNoise)
+		want, _ := structure(n)
+		if got, err := noiseJSON(n); err != nil || got != want {
+			t.Errorf("AlertNoise.%s: got %s, %v, want %s", field, got, err, want)
+		}
+	}
+}
+
+// alone gives values of a struct of which one field is not zero, by the path of that field.
+func alone(of reflect.Type) map[string]reflect.Value {
+	out := map[string]reflect.Value{}
+	for _, f := range reflect.VisibleFields(of) {
+		if !f.IsExported() || len(f.Index) > 1 {
+			continue
+		}
+		for path, value := range filled(f.Type) {
+			one := reflect.New(of).Elem()
+			one.FieldByIndex(f.Index).Set(value)
+			out[f.Name+path] = one
+		}
+	}
+	return out
+}
+
+// filled gives values of a type that are not zero: of a struct one for each of its fields.
+func filled(of reflect.Type) map[string]reflect.Value {
+	if of == reflect.TypeFor[time.Time]() {
+		return map[string]reflect.Value{"": reflect.ValueOf(time.UnixMicro(1_700_000_000_000_000).UTC())}
+	}
+	switch of.Kind() {
+	case reflect.Struct:
+		return alone(of)
+	case reflect.Slice:
+		out := map[string]reflect.Value{}
+		for path, value := range filled(of.Elem()) {
+			out["[]"+path] = reflect.Append(reflect.Zero(of), value)
+		}
+		return out
+	case reflect.Map:
+		one := reflect.MakeMap(of)
+		for _, key := range filled(of.Key()) {
+			for _, value := range filled(of.Elem()) {
+				one.SetMapIndex(key, value)
+			}
+		}
+		return map[string]reflect.Value{"": one}
+	case reflect.Pointer:
+		out := map[string]reflect.Value{}
+		for path, value := range filled(of.Elem()) {
+			one := reflect.New(of.Elem())
+			one.Elem().Set(value)
+			out["*"+path] = one
+		}
+		return out
+	}
+	one := reflect.New(of).Elem()
+	switch {
+	case one.CanInt():
+		one.SetInt(1)
+	case one.CanUint():
+		one.SetUint(1)
+	case one.CanFloat():
+		one.SetFloat(1)
+	case of.Kind() == reflect.Bool:
+		one.SetBool(true)
+	case of.Kind() == reflect.String:
+		one.SetString("x")
+	}
+	return map[string]reflect.Value{"": one}
 }
 
 func BenchmarkAlertRow(b *testing.B) {
