@@ -39,8 +39,8 @@ type Files struct {
 	turn     int
 	looked   time.Time
 	before   time.Time // the look before that; zero at the first one
-	again    bool // a name leads to a new file: look at once
-	known    bool // not the very first start
+	again    bool      // a name leads to a new file: look at once
+	known    bool      // not the very first start
 	ended    []ended
 	restored []*tail              // of an earlier life, not looked for yet
 	listed   map[string][]sibling // while they are looked for

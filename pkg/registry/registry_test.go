@@ -187,7 +187,7 @@ func TestNumbers(t *testing.T) {
 		`parameter "le": got [1,x], want a list of numbers`: FromStrings(map[string]string{"le": "1,x"}),
 	} {
 		b := &bounds{Le: []float64{7}}
-		got := ""
+		var got string
 		if err := DecodeInto(b, decode); err != nil {
 			got = err.Error()
 		} else {
