@@ -68,6 +68,7 @@ type logLines struct {
 
 	now     func() time.Time
 	sources []*logSource
+	until   time.Time // when the wait for the first looks is over; zero before the first scrape
 }
 
 // logSource is one source with what follows it.
@@ -168,14 +169,18 @@ func (c *logLines) Run(ctx context.Context) error {
 	return nil
 }
 
-// firstRound is how long the first scrape waits for the first look at each source.
+// firstRound is how long scrapes wait for the first look at each source, from the first scrape on. A source that hangs from its beginning costs that much
+// once, and not each scrape.
 const firstRound = 2 * time.Second
 
 func (c *logLines) Update(ctx context.Context, ch chan<- prometheus.Metric) error {
 	if len(c.sources) == 0 {
 		return fmt.Errorf("%w: --collector.logs.config names no file", ErrNoData)
 	}
-	limit, cancel := context.WithTimeout(ctx, firstRound)
+	if c.until.IsZero() {
+		c.until = time.Now().Add(firstRound)
+	}
+	limit, cancel := context.WithDeadline(ctx, c.until)
 	defer cancel()
 	texts := map[logs.ID]string{}
 	for _, s := range c.sources {
