@@ -2,9 +2,7 @@ package evaluate
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -26,24 +24,6 @@ func BudgetOf(d any) (float64, bool) {
 	return 0, false
 }
 
-// withBudget returns the judge with another noise budget.
-func withBudget(j detect.Judge, budget float64) (detect.Judge, error) {
-	raw, err := json.Marshal(j.Detector)
-	if err != nil {
-		return j, fmt.Errorf("detector %s: write its options: %w", j.Name, err)
-	}
-	var options map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &options); err != nil {
-		return j, fmt.Errorf("detector %s: read its options: %w", j.Name, err)
-	}
-	options[budgetParam] = json.RawMessage(fmt.Sprintf("%g", budget))
-	if raw, err = json.Marshal(options); err != nil {
-		return j, fmt.Errorf("detector %s: write its options: %w", j.Name, err)
-	}
-	j.Detector, err = detect.Detectors.New(j.Name, registry.FromJSON(raw))
-	return j, err
-}
-
 // ErrNothingJudged is returned where no sample had a verdict, so that nothing can be said of a setting.
 var ErrNothingJudged = errors.New("no sample could be judged: all are gaps, or there is less history before them than the detector needs")
 
@@ -60,7 +40,7 @@ type Setting struct {
 	// Hits of Incidents were found.
 	Hits, Incidents int
 	// Judge has the setting in force.
-	Judge detect.Judge
+	Judge Judge
 }
 
 // Searched is the outcome of a search.
@@ -93,7 +73,7 @@ var (
 func (r Replay) Search(ctx context.Context, all []Case, perWeek float64) (Searched, error) {
 	f := finder{Replay: r, ctx: ctx, all: all, want: perWeek}
 	budget := math.NaN()
-	_, has := BudgetOf(r.Judge.Detector)
+	_, has := BudgetOf(r.Judge.Options())
 	if has {
 		budget = min(max(perWeek, leastBudget), mostBudget)
 	}
@@ -185,7 +165,7 @@ func (f *finder) try(budget float64, p detect.Policy) (bool, error) {
 	if budget == budget {
 		s.Budget = tidy(budget)
 		var err error
-		if r.Judge, err = withBudget(r.Judge, s.Budget); err != nil {
+		if r.Judge, err = r.Judge.withBudget(s.Budget); err != nil {
 			return false, err
 		}
 	}

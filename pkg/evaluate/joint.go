@@ -48,7 +48,7 @@ func (j Judging) live(ctx context.Context, name string, d detect.Joint, v Vector
 	}
 	laid := v.rows().Lay(false)
 	a.Level, a.Onset = laid.Rows(found.Score), laid.Rows(found.Onset)
-	a.Streamed = streamed(Replay{Judge: single}.told(found.Verdicts, v.rows().incidents()))
+	a.Streamed = streamed(Replay{Judge: Judge{Judge: single}}.told(found.Verdicts, v.rows().incidents()))
 	return a, nil
 }
 

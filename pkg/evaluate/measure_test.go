@@ -229,7 +229,7 @@ func TestStreamed(t *testing.T) {
 	}
 	v.Score[19] = math.NaN()
 	events := []Incident{{3 * minute, 3 * minute}, {10 * minute, 10 * minute}, {19 * minute, 19 * minute}} // nothing was said of the third
-	got := streamed(Replay{Judge: detect.Judge{Policy: detect.DefaultPolicy()}}.told(v, events))
+	got := streamed(Replay{Judge: Judge{Judge: detect.Judge{Policy: detect.DefaultPolicy()}}}.told(v, events))
 	if got.Events != 2 || got.Found != 2 || got.Episodes != 3 || got.True != 2 {
 		t.Errorf("%+v, want 2 events found by 2 of 3 episodes", got)
 	}

@@ -71,7 +71,7 @@ func (j Judging) Univariate(ctx context.Context, name string, d detect.Detector,
 	}
 	laid = laid.from(v.Series)
 	o.Level, o.Onset = laid.Rows(v.Score), laid.Rows(v.Onset)
-	o.Streamed = streamed(Replay{Judge: judge}.told(v, l.incidents()))
+	o.Streamed = streamed(Replay{Judge: Judge{Judge: judge}}.told(v, l.incidents()))
 	return o, nil
 }
 

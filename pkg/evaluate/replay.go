@@ -9,9 +9,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/foreshock/foreshock/pkg/detect"
-	"github.com/foreshock/foreshock/pkg/series"
 )
 
 // weekMillis is what episodes are counted in.
@@ -21,29 +21,19 @@ const weekMillis = 7 * 24 * 60 * 60 * 1000
 // that the history was the same then. Safe for concurrent use.
 type Replay struct {
 	// Judge is the detector with its options, walk and policy.
-	Judge detect.Judge
-	// Workers replay so many series at once; 0: as many as there are processors.
+	Judge Judge
+	// Workers replay so many series, vectors or fleets at once; 0: as many as there are processors.
 	Workers int
-	// Progress is told how many series are done, one call at a time; nil: nobody.
+	// Progress is told how many of them are done, one call at a time; nil: nobody.
 	Progress func(done, of int)
 }
 
-// Case is one series to replay.
-type Case struct {
-	// Series must cover Walk.Fetch of the judge; what it lacks counts as gaps.
-	Series series.Series
-	// Clean marks the samples that fits learn from, as Judge.Filtered takes it; the zero series: all.
-	Clean series.Series
-	// From and To bound the replayed time, both ends included, Unix milliseconds.
-	From, To int64
-	// Incidents are what is known to have been abnormal; nil: nothing is known, which is not the same as none.
-	Incidents []Incident
-}
-
-// Replayed is what a replay found in one series.
+// Replayed is what a replay found in one case.
 type Replayed struct {
 	// Verdicts is what was said of each sample of [From, To].
 	Verdicts detect.Verdicts
+	// Joint is what was said of each point of a vector; nil of others.
+	Joint *detect.JointVerdicts
 	// Episodes are those confirmed in [From, To]: an alert each, in order.
 	Episodes []Raised
 	// Weeks counts them by week: seven days each, back from To; the first may be shorter.
@@ -60,6 +50,16 @@ type Raised struct {
 	detect.Episode
 	// Known is set when incidents are known for the series, and Hit when the episode overlaps one.
 	Known, Hit bool
+	// Detail is what an episode of a vector was at its peak; nil of others.
+	Detail *detect.JointDetail
+}
+
+// Explain tells in one sentence what the episode was; the arguments are as in Episode.Explain.
+func (e Raised) Explain(lang string, zone *time.Location, step int64) string {
+	if e.Detail != nil {
+		return e.Detail.Explain(e.Episode, lang, zone, step)
+	}
+	return e.Episode.Explain(lang, zone, step)
 }
 
 // Found is one incident and the first episode that told of it.
@@ -99,14 +99,34 @@ func (r Replayed) PerWeek() float64 {
 	return float64(r.False()) / r.Exposure
 }
 
-// Case replays one series.
+// Case replays one case.
 func (r Replay) Case(ctx context.Context, c Case) (Replayed, error) {
-	v, err := r.Judge.Filtered(ctx, c.Series, c.Clean, c.From, c.To)
+	found, err := r.unit(ctx, []Case{c})
 	if err != nil {
 		return Replayed{}, err
 	}
-	out := r.told(v, c.Incidents)
-	out.weeks()
+	return found[0], nil
+}
+
+// unit replays cases that are judged at once.
+func (r Replay) unit(ctx context.Context, all []Case) ([]Replayed, error) {
+	verdicts, joint, err := r.Judge.judge(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Replayed, len(all))
+	for i, v := range verdicts {
+		one := r.told(v, all[i].Incidents)
+		if one.Joint = joint; joint != nil {
+			for k := range one.Episodes {
+				e := &one.Episodes[k]
+				at := slices.IndexFunc(v.Episodes, func(x detect.Episode) bool { return x.Confirmed == e.Confirmed })
+				e.Detail = &joint.Details[at]
+			}
+		}
+		one.weeks()
+		out[i] = one
+	}
 	return out, nil
 }
 
@@ -187,14 +207,18 @@ func (r *Replayed) weeks() {
 	}
 }
 
-// All replays many series at once and hands each to keep, in no order and from several goroutines, with its index. The first error ends it.
+// All replays many cases at once and hands each to keep, in no order and from several goroutines, with its index. Members of one fleet are judged together, once. The first
+// error ends it.
 func (r Replay) All(ctx context.Context, all []Case, keep func(i int, r Replayed)) error {
-	return parallel(ctx, r.Workers, len(all), r.Progress, func(ctx context.Context, i int) error {
-		one, err := r.Case(ctx, all[i])
+	together := units(all)
+	return parallel(ctx, r.Workers, len(together), r.Progress, func(ctx context.Context, u int) error {
+		found, err := r.unit(ctx, pick(all, together[u]))
 		if err != nil {
-			return fmt.Errorf("replay %s: %w", all[i].Series.Labels, err)
+			return fmt.Errorf("replay %s: %w", all[together[u][0]].Series.Labels, err)
 		}
-		keep(i, one)
+		for k, i := range together[u] {
+			keep(i, found[k])
+		}
 		return nil
 	})
 }

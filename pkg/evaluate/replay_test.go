@@ -23,13 +23,13 @@ const (
 var testStart = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixMilli()
 
 // judgeOf returns a judge with the defaults.
-func judgeOf(t testing.TB, detector string) detect.Judge {
+func judgeOf(t testing.TB, detector string) Judge {
 	t.Helper()
 	d, err := detect.Detectors.New(detector, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return detect.Judge{Name: detector, Detector: d, Walk: detect.DefaultWalk(), Policy: detect.DefaultPolicy(), Fits: detect.NewFits(64 << 20)}
+	return Judge{Judge: detect.Judge{Name: detector, Detector: d, Walk: detect.DefaultWalk(), Policy: detect.DefaultPolicy(), Fits: detect.NewFits(64 << 20)}}
 }
 
 // daily makes so many days of a daily shape with noise of 3, one sample a minute from testStart on.

@@ -12,37 +12,48 @@ import (
 )
 
 // SelfTest puts anomalies into a series of the user's own and tells which of them a detector and policy find, through the code that judges live. Only what is judged is
-// changed: fits learn from the series as it is, so that every anomaly is the first of its kind. Safe for concurrent use.
+// changed: fits learn from the series as it is, so that every anomaly is the first of its kind. Into a vector they are put one dimension at a time, and into a fleet one
+// member at a time, the others as they are. Safe for concurrent use.
 type SelfTest struct {
-	Judge detect.Judge
-	// Subject is set where what is tested is no series on its own; of Judge the walk and the policy count then.
-	Subject *Subject
+	Judge Judge
 	// Quick tests what the verdict needs and no more: two sizes of spikes, drops and shifts.
 	Quick bool
-	// Workers test so many series at once; 0: as many as there are processors.
+	// Workers test so many cases at once; 0: as many as there are processors.
 	Workers int
-	// Progress is told how many series are done; nil: nobody.
+	// Progress is told how many cases are done; nil: nobody.
 	Progress func(done, of int)
 }
 
-// Subject is a member of a fleet, or a dimension of a vector: what is put into its series is judged with the others, which stay as they are.
-type Subject struct {
-	// Detector is the detector with its options.
-	Detector any
-	// Catches are the kinds that it is held to.
-	Catches detect.Kinds
-	// Judged judges a changed copy of the series, by fits on everything as it is.
-	Judged func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error)
+// moves is what detectors of several series are held to: each of them is to see when one of the series goes where it never was.
+const moves = detect.Spike | detect.Drop | detect.Shift
+
+// catches are the kinds that the detector is held to.
+func (t SelfTest) catches() detect.Kinds {
+	if t.Judge.Shape() == ShapeSeries {
+		return t.Judge.Detector.Catches()
+	}
+	return moves
 }
 
-// subject returns what is tested.
-func (t SelfTest) subject(c Case) Subject {
-	if t.Subject != nil {
-		return *t.Subject
+// judged judges a changed copy of the case's series, by fits on everything as it is.
+func (t SelfTest) judged(ctx context.Context, c Case, changed series.Series) (detect.Verdicts, error) {
+	switch t.Judge.Shape() {
+	case ShapeJoint:
+		found, err := t.Judge.joint().Against(ctx, *c.Vector, c.Clean, c.withDimension(changed.Values), c.From, c.To)
+		if err != nil {
+			return detect.Verdicts{}, err
+		}
+		usual := found.Usual[c.Row] // its own, not that of the dimension that leads
+		found.Series, found.Expected, found.Lower, found.Upper = found.Vector.Dimension(c.Row), usual.Expected, usual.Lower, usual.Upper
+		return found.Verdicts, nil
+	case ShapePeers:
+		found, err := t.Judge.peers().Against(ctx, *c.Fleet, c.withMember(changed), c.From, c.To)
+		if err != nil {
+			return detect.Verdicts{}, err
+		}
+		return found[c.Row], nil
 	}
-	return Subject{t.Judge.Detector, t.Judge.Detector.Catches(), func(ctx context.Context, changed series.Series, from, to int64) (detect.Verdicts, error) {
-		return t.Judge.Against(ctx, c.Series, c.Clean, changed, from, to)
-	}}
+	return t.Judge.Against(ctx, c.Series, c.Clean, changed, c.From, c.To)
 }
 
 // TestOutcome is the verdict of a self-test.
@@ -177,8 +188,7 @@ func (t SelfTest) Case(ctx context.Context, c Case) (SelfTested, error) {
 	if t.Judge.Fits == nil { // every size is judged by the same fits
 		t.Judge.Fits = detect.NewFits(64 << 20)
 	}
-	subject := t.subject(c)
-	asItIs, err := subject.Judged(ctx, c.Series, c.From, c.To)
+	asItIs, err := t.judged(ctx, c, c.Series)
 	if err != nil {
 		return out, err
 	}
@@ -205,14 +215,14 @@ func (t SelfTest) Case(ctx context.Context, c Case) (SelfTested, error) {
 			out.Restless += 1 / float64(clean.Judged)
 		}
 	}
-	b := newBench(t, subject, c, clean, d, usual)
+	b := newBench(t, c, clean, d, usual)
 	for _, k := range b.kinds() {
 		if err := k.climb(ctx); err != nil {
 			return out, err
 		}
 		out.Kinds = append(out.Kinds, k.KindResult)
 	}
-	budget, _ := BudgetOf(subject.Detector)
+	budget, _ := BudgetOf(t.Judge.Options())
 	out.Outcome, out.Reasons = verdict(out, budget)
 	return out, nil
 }

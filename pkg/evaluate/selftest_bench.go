@@ -134,7 +134,6 @@ func within(incidents []Incident, t int64) bool {
 // bench is one series ready to be tested.
 type bench struct {
 	SelfTest
-	subject   Subject
 	c         Case
 	grid      series.Grid
 	offset    int // of grid in the samples of the series
@@ -149,8 +148,8 @@ type bench struct {
 	seed      uint64
 }
 
-func newBench(t SelfTest, subject Subject, c Case, clean Replayed, usual *distances, seen series.Series) *bench {
-	b := &bench{SelfTest: t, subject: subject, c: c, clean: clean.Verdicts, grid: clean.Verdicts.Series.Grid, usual: usual, seed: c.Series.Labels.Hash() ^ uint64(c.From)}
+func newBench(t SelfTest, c Case, clean Replayed, usual *distances, seen series.Series) *bench {
+	b := &bench{SelfTest: t, c: c, clean: clean.Verdicts, grid: clean.Verdicts.Series.Grid, usual: usual, seed: c.Series.Labels.Hash() ^ uint64(c.From)}
 	step := b.grid.Step
 	b.offset = int((b.grid.Start - c.Series.Grid.Start) / step)
 	b.calm = make([]bool, b.grid.N)
@@ -184,7 +183,7 @@ func newBench(t SelfTest, subject Subject, c Case, clean Replayed, usual *distan
 	b.floored = b.low >= 0
 	b.falls = robust.Quantile(values, 0.01) <= 0.02*robust.Quantile(values, 0.5)
 	context := 0
-	if d, ok := subject.Detector.(detect.Contexter); ok {
+	if d, ok := t.Judge.Options().(detect.Contexter); ok {
 		context = d.Context(step)
 	}
 	p := t.Judge.Policy
@@ -239,7 +238,7 @@ func (b *bench) kinds() []*trial {
 	}
 	p := b.Judge.Policy
 	fixed := func(n int) func(float64) int { return func(float64) int { return n } }
-	catches := b.subject.Catches
+	catches := b.catches()
 	of := func(kind string, declared detect.Kinds, sizes []float64, length func(float64) int, put func([]float64, int, int, float64) int) *trial {
 		return &trial{bench: b, KindResult: KindResult{Kind: kind, Declared: declared != 0 && catches.Has(declared)}, sizes: sizes, put: put, length: length}
 	}
@@ -313,7 +312,7 @@ func (k *trial) rung(ctx context.Context, size float64) (Rung, error) {
 	if len(put) == 0 {
 		return r, nil
 	}
-	v, err := k.subject.Judged(ctx, changed, k.c.From, k.c.To)
+	v, err := k.judged(ctx, k.c, changed)
 	if err != nil {
 		return r, err
 	}

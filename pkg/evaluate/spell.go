@@ -3,7 +3,9 @@ package evaluate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/foreshock/foreshock/pkg/detect"
@@ -16,9 +18,19 @@ type entry struct {
 	Value json.RawMessage
 }
 
-// spelled returns what a judge is told besides the expression: the detector's name, and of its options, the policy and the walk what is not the default.
-func spelled(j detect.Judge) ([]entry, error) {
-	e, err := detect.Detectors.Get(j.Name)
+// Asked is what is asked of the server: one expression, or of vectors one for each dimension by its name.
+type Asked struct {
+	Expr       string
+	Dimensions map[string]string
+	// GroupBy are the labels that tell vectors or fleets apart.
+	GroupBy []string
+	// Clean is the filter of what fits learn from; "" for none.
+	Clean string
+}
+
+// spelled returns what a rule and a query say alike: what is asked, the detector's name, and of its options, the policy and the walk what is not the default.
+func spelled(from Asked, j Judge) ([]entry, error) {
+	usual, err := j.With(j.Shape(), j.Name, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -30,8 +42,22 @@ func spelled(j detect.Judge) ([]entry, error) {
 		}
 		out = append(out, entry{name, raw})
 	}
+	if shape := j.Shape(); shape != ShapeSeries {
+		add("kind", shape)
+	}
+	if len(from.Dimensions) > 0 {
+		out = append(out, entry{"dimensions", object(from.Dimensions)})
+	} else {
+		out = append(out, entry{"expr", json.RawMessage(literal(from.Expr))})
+	}
+	if len(from.GroupBy) > 0 {
+		add("group_by", from.GroupBy)
+	}
+	if strings.TrimSpace(from.Clean) != "" {
+		out = append(out, entry{"clean", json.RawMessage(literal(from.Clean))})
+	}
 	add("detector", j.Name)
-	if params := changed(e.New(), j.Detector); len(params) > 0 {
+	if params := changed(usual.Options(), j.Options()); len(params) > 0 {
 		add("params", params)
 	}
 	if policy := changed(detect.DefaultPolicy(), j.Policy); len(policy) > 0 {
@@ -67,37 +93,43 @@ func literal(s string) string {
 	return strings.TrimSpace(b.String())
 }
 
-// RuleText writes a judge as a rule of a scorer file; clean is its filter of what fits learn from, "" for none.
-func RuleText(name, expr, clean string, j detect.Judge) (string, error) {
-	entries, err := spelled(j)
+// object writes expressions by their names, in order.
+func object(expressions map[string]string) json.RawMessage {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i, name := range slices.Sorted(maps.Keys(expressions)) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(literal(name) + ": " + literal(expressions[name]))
+	}
+	b.WriteByte('}')
+	return json.RawMessage(b.String())
+}
+
+// RuleText writes a judge as a rule of a scorer file.
+func RuleText(name string, from Asked, j Judge) (string, error) {
+	entries, err := spelled(from, j)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder // values are JSON, which YAML contains
-	fmt.Fprintf(&b, "rules:\n  - name: %s\n    expr: %s\n", literal(name), literal(expr))
-	if strings.TrimSpace(clean) != "" {
-		fmt.Fprintf(&b, "    clean: %s\n", literal(clean))
-	}
+	fmt.Fprintf(&b, "rules:\n  - name: %s\n", literal(name))
 	for _, e := range entries {
 		fmt.Fprintf(&b, "    %s: %s\n", e.Name, e.Value)
 	}
 	return b.String(), nil
 }
 
-// QueryText writes a judge as a query of the data source; clean is its filter of what fits learn from, "" for none.
-func QueryText(expr, clean string, j detect.Judge) (string, error) {
-	entries, err := spelled(j)
+// QueryText writes a judge as a query of the data source.
+func QueryText(from Asked, j Judge) (string, error) {
+	entries, err := spelled(from, j)
 	if err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, `{"expr":%s`, literal(expr))
-	if strings.TrimSpace(clean) != "" {
-		fmt.Fprintf(&b, `,"clean":%s`, literal(clean))
+	parts := make([]string, len(entries))
+	for i, e := range entries {
+		parts[i] = fmt.Sprintf("%q:%s", e.Name, e.Value)
 	}
-	for _, e := range entries {
-		fmt.Fprintf(&b, ",%q:%s", e.Name, e.Value)
-	}
-	b.WriteByte('}')
-	return b.String(), nil
+	return "{" + strings.Join(parts, ",") + "}", nil
 }

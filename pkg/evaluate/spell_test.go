@@ -14,12 +14,12 @@ func TestTexts(t *testing.T) {
 	t.Parallel()
 	j := judgeOf(t, "seasonal")
 	var err error
-	if j, err = withBudget(j, 0.25); err != nil {
+	if j, err = j.withBudget(0.25); err != nil {
 		t.Fatal(err)
 	}
 	j.Policy.N, j.Policy.M = 5, 8
 	j.Walk.Train = 14 * registry.Day
-	rule, err := RuleText("a \"b\"", `rate(x{a="b"}[5m]) > 0`, "", j)
+	rule, err := RuleText("a \"b\"", Asked{Expr: `rate(x{a="b"}[5m]) > 0`}, j)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,19 +34,19 @@ func TestTexts(t *testing.T) {
 	if rule != want {
 		t.Errorf("got\n%s\nwant\n%s", rule, want)
 	}
-	query, err := QueryText("x > 0", "", judgeOf(t, "mad"))
+	query, err := QueryText(Asked{Expr: "x > 0"}, judgeOf(t, "mad"))
 	if err != nil || query != `{"expr":"x > 0","detector":"mad"}` || !json.Valid([]byte(query)) {
 		t.Errorf("got %s, %v", query, err)
 	}
-	query, err = QueryText("x > 0", "errors <\n 0.2", judgeOf(t, "mad"))
+	query, err = QueryText(Asked{Expr: "x > 0", Clean: "errors <\n 0.2"}, judgeOf(t, "mad"))
 	if err != nil || query != `{"expr":"x > 0","clean":"errors <\n 0.2","detector":"mad"}` {
 		t.Errorf("got %s, %v", query, err)
 	}
-	rule, err = RuleText("a", "x", "errors <\n 0.2", judgeOf(t, "mad"))
+	rule, err = RuleText("a", Asked{Expr: "x", Clean: "errors <\n 0.2"}, judgeOf(t, "mad"))
 	if err != nil || !strings.Contains(rule, "    expr: \"x\"\n    clean: \"errors <\\n 0.2\"\n") {
 		t.Errorf("got %s, %v", rule, err)
 	}
-	if _, err := RuleText("a", "x", "", detect.Judge{Name: "nope"}); err == nil {
+	if _, err := RuleText("a", Asked{Expr: "x"}, Judge{Judge: detect.Judge{Name: "nope"}}); err == nil {
 		t.Error("an unknown detector was written")
 	}
 }

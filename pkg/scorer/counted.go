@@ -7,19 +7,27 @@ import (
 	"github.com/foreshock/foreshock/pkg/detect"
 )
 
-// counting returns the detector with its fits counted.
-func counting(d detect.Detector, n *atomic.Int64) detect.Detector {
-	c := counted{d, n}
-	if x, ok := d.(detect.Contexter); ok {
-		return countedContext{c, x}
-	}
-	return c
+// counts is what counted detectors of every shape have in common. To the cache they look like the detectors themselves.
+type counts struct {
+	options any // the detector
+	n       *atomic.Int64
 }
 
-// counted is a detector that counts its fits. To the cache it looks like the detector itself.
+// MarshalJSON writes the options of the detector: they are part of a fit's key.
+func (c counts) MarshalJSON() ([]byte, error) { return json.Marshal(c.options) }
+
+// Context is that of the detector, 0 where it wants none.
+func (c counts) Context(step int64) int {
+	if x, ok := c.options.(detect.Contexter); ok {
+		return x.Context(step)
+	}
+	return 0
+}
+
+// counted, countedJoint and countedPeers are detectors that count their fits.
 type counted struct {
 	detect.Detector
-	n *atomic.Int64
+	counts
 }
 
 func (c counted) Fit(train detect.Train) (detect.Model, error) {
@@ -27,18 +35,9 @@ func (c counted) Fit(train detect.Train) (detect.Model, error) {
 	return c.Detector.Fit(train)
 }
 
-// MarshalJSON writes the options of the detector: they are part of a fit's key.
-func (c counted) MarshalJSON() ([]byte, error) { return json.Marshal(c.Detector) }
-
-type countedContext struct {
-	counted
-	detect.Contexter
-}
-
-// countedJoint and countedPeers do the same for the other kinds.
 type countedJoint struct {
 	detect.Joint
-	n *atomic.Int64
+	counts
 }
 
 func (c countedJoint) Fit(train detect.JointTrain) (detect.JointModel, error) {
@@ -46,31 +45,12 @@ func (c countedJoint) Fit(train detect.JointTrain) (detect.JointModel, error) {
 	return c.Joint.Fit(train)
 }
 
-// MarshalJSON writes the options of the detector.
-func (c countedJoint) MarshalJSON() ([]byte, error) { return json.Marshal(c.Joint) }
-
-// Context is that of the detector, 0 where it wants none.
-func (c countedJoint) Context(step int64) int { return contextOf(c.Joint, step) }
-
 type countedPeers struct {
 	detect.Peers
-	n *atomic.Int64
+	counts
 }
 
 func (c countedPeers) Fit(train detect.PeersTrain) (detect.PeersModel, error) {
 	c.n.Add(1)
 	return c.Peers.Fit(train)
-}
-
-// MarshalJSON writes the options of the detector.
-func (c countedPeers) MarshalJSON() ([]byte, error) { return json.Marshal(c.Peers) }
-
-// Context is that of the detector, 0 where it wants none.
-func (c countedPeers) Context(step int64) int { return contextOf(c.Peers, step) }
-
-func contextOf(detector any, step int64) int {
-	if c, ok := detector.(detect.Contexter); ok {
-		return c.Context(step)
-	}
-	return 0
 }

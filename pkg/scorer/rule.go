@@ -154,11 +154,11 @@ func (e *evaluation) judges(fitted *atomic.Int64) Rule {
 	start := e.history.Start(e.at)
 	switch r.Kind {
 	case kindJoint:
-		r.Joint.Detector, r.Joint.Fits, r.Joint.HistoryStart = countedJoint{r.Joint.Detector, fitted}, e.fits, start
+		r.Joint.Detector, r.Joint.Fits, r.Joint.HistoryStart = countedJoint{r.Joint.Detector, counts{r.Joint.Detector, fitted}}, e.fits, start
 	case kindPeers:
-		r.Peers.Detector, r.Peers.Fits, r.Peers.HistoryStart = countedPeers{r.Peers.Detector, fitted}, e.fits, start
+		r.Peers.Detector, r.Peers.Fits, r.Peers.HistoryStart = countedPeers{r.Peers.Detector, counts{r.Peers.Detector, fitted}}, e.fits, start
 	default:
-		r.Judge.Detector, r.Judge.Fits, r.Judge.HistoryStart = counting(r.Judge.Detector, fitted), e.fits, start
+		r.Judge.Detector, r.Judge.Fits, r.Judge.HistoryStart = counted{r.Judge.Detector, counts{r.Judge.Detector, fitted}}, e.fits, start
 	}
 	return r
 }

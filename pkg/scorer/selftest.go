@@ -186,10 +186,9 @@ func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTes
 	if err != nil {
 		return nil, err
 	}
-	start := server.history().Start(at)
-	rule.Judge.Fits, rule.Judge.HistoryStart = s.fits, start
-	rule.Joint.Fits, rule.Joint.HistoryStart = s.fits, start
-	rule.Peers.Fits, rule.Peers.HistoryStart = s.fits, start
+	judge := rule.judge()
+	judge.Fits, judge.HistoryStart = s.fits, server.history().Start(at)
+	test := evaluate.SelfTest{Judge: judge, Quick: true}
 	units, err := rule.units(answer)
 	if err != nil {
 		return nil, err
@@ -197,11 +196,9 @@ func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTes
 	var found []evaluate.SelfTested
 	for _, one := range sampled(rule.subjects(units, answer.clean), from, at) {
 		var got evaluate.SelfTested
-		if one.mask != nil {
-			one.Clean = one.mask()
-		}
+		one.fill(&one.Case)
 		err := s.slotted(ctx, func() (err error) {
-			got, err = one.test.Case(ctx, one.Case)
+			got, err = test.Case(ctx, one.Case)
 			return err
 		})
 		if err != nil {
@@ -209,7 +206,7 @@ func (s *Scorer) tested(ctx context.Context, st *ruleState, due int64) (*ruleTes
 		}
 		found = append(found, got)
 	}
-	budget, _ := evaluate.BudgetOf(rule.options())
+	budget, _ := evaluate.BudgetOf(judge.Options())
 	joint, reasons := evaluate.Joint(found, budget)
 	outcome := string(joint)
 	if blind, why := evaluate.Blind(found); blind {
