@@ -1,6 +1,6 @@
 import { t } from '@grafana/i18n';
 
-import type { Param, ParamValue, ParamValues } from './types';
+import type { Param, ParamValue, ParamValues, QueryKind } from './types';
 
 /** What came out of reading a form field: a value, nothing (use the default), or one sentence that says what is wanted. */
 export type Read = { value: ParamValue } | { empty: true } | { error: string };
@@ -214,4 +214,10 @@ export function carryOver(values: ParamValues | undefined, params: Param[]): Par
 /** Names in `values` that no parameter has, such as a typo in a provisioned dashboard. */
 export function unknownNames(values: ParamValues | undefined, params: Param[]): string[] {
   return Object.keys(values ?? {}).filter((name) => !params.some((param) => param.name === name));
+}
+
+/** The kind whose detectors and dimensions a query of this kind has: another one where its field `of` names it. */
+export function shapeOf(kinds: QueryKind[], kind: QueryKind | undefined, of: ParamValue | undefined) {
+  const any = kind?.fields?.some((field) => field.name === 'of');
+  return (any && kinds.find((k) => k.name === of)) || kind;
 }

@@ -14,6 +14,8 @@ export interface ForeshockQuery extends DataQuery {
   /** PromQL by name, where several series are judged as one vector. */
   dimensions?: Record<string, string>;
   group_by?: string[];
+  /** Of kinds that run detectors of every shape again: the kind whose detectors these are. */
+  of?: string;
   /** PromQL whose truth marks the samples that are fit for training. */
   clean?: string;
   detector?: string;

@@ -7,7 +7,7 @@
 //	c := chart.Chart{Title: "checkout latency", Subtitle: "seasonal", Verdicts: v, Marks: []chart.Mark{{At: t, Text: "fault"}}}
 //	err := c.Save("checkout.png")
 //
-// It has no theme, no interaction and one series per picture. Its font has no Chinese: texts are best kept in Latin letters.
+// It has no theme, no interaction and one series, or one vector, per picture. Its font has no Chinese: texts are best kept in Latin letters.
 package chart
 
 import (
@@ -35,6 +35,8 @@ type Chart struct {
 	Title, Subtitle string
 	// Verdicts is what is drawn.
 	Verdicts detect.Verdicts
+	// Parts are drawn above each other in place of the samples of Verdicts, whose score stays: the dimensions of a vector.
+	Parts []Part
 	// Marks are times worth a line.
 	Marks []Mark
 	// Zone is that of the time axis; nil is UTC.
@@ -127,21 +129,32 @@ func (c Chart) draw(all draw.Canvas) error {
 	}
 	all.SetColor(white)
 	all.Fill(all.Rectangle.Path())
-	d := reduce(v, c.Width)
-
-	main, strip := c.plot(), c.plot()
-	c.fillMain(main, d)
-	c.fillStrip(strip, d)
+	mains, strip := c.mains(), c.plot()
+	c.fillStrip(strip, reduce(v, c.Width))
 
 	body := draw.Crop(all, margin, -margin, margin, -headHeight)
 	height := body.Max.Y - body.Min.Y
 	upper := draw.Crop(body, 0, 0, height*stripShare+stripGap, 0)
 	lower := draw.Crop(body, 0, 0, 0, -height*(1-stripShare))
-	// Both are given the same left edge for their data, whatever the width of their labels.
-	du, dl := main.DataCanvas(upper).Min.X-upper.Min.X, strip.DataCanvas(lower).Min.X-lower.Min.X
-	left := max(du, dl)
-	main.Draw(draw.Crop(upper, left-du, 0, 0, 0))
-	strip.Draw(draw.Crop(lower, left-dl, 0, 0, 0))
+	// All are given the same edges for their data, whatever the width of their labels.
+	inset := func(p *plot.Plot, at draw.Canvas) (left, right vg.Length) {
+		data := p.DataCanvas(at)
+		return data.Min.X - at.Min.X, at.Max.X - data.Max.X
+	}
+	left, right := inset(strip, lower)
+	for _, p := range mains {
+		l, r := inset(p, upper)
+		left, right = max(left, l), max(right, r)
+	}
+	aligned := func(p *plot.Plot, at draw.Canvas) {
+		l, r := inset(p, at)
+		p.Draw(draw.Crop(at, left-l, r-right, 0, 0))
+	}
+	height = (upper.Max.Y - upper.Min.Y) / vg.Length(len(mains))
+	for k, p := range mains {
+		aligned(p, draw.Crop(upper, 0, 0, height*vg.Length(len(mains)-1-k), -height*vg.Length(k)))
+	}
+	aligned(strip, lower)
 	c.head(draw.Crop(all, margin+left, -margin, all.Max.Y-all.Min.Y-headHeight, 0))
 	return nil
 }

@@ -105,9 +105,17 @@ func addLine(p *plot.Plot, points []plotter.XY, style draw.LineStyle) {
 			p.Add(&plotter.Scatter{XYs: xys, GlyphStyle: draw.GlyphStyle{Color: style.Color, Radius: style.Width, Shape: draw.CircleGlyph{}}})
 			return
 		}
+		for len(style.Dashes) == 0 && len(xys) > strokePoints {
+			p.Add(&plotter.Line{XYs: xys[:strokePoints], LineStyle: style})
+			xys = xys[strokePoints-1:]
+		}
 		p.Add(&plotter.Line{XYs: xys, LineStyle: style})
 	})
 }
+
+// strokePoints is how many points are stroked at once: the rasteriser searches each row of pixels for every edge that crosses it, so that a line that goes up and down a thousand
+// times costs the square of that.
+const strokePoints = 60
 
 func addBand(p *plot.Plot, band []bandPoint) {
 	clamp := func(y float64) float64 { return min(max(y, p.Y.Min), p.Y.Max) }

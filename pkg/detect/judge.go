@@ -246,7 +246,7 @@ func (w *walker) segment(a, end int64) error {
 	if first >= 0 && float64(past.Grid.At(first)-(a-train)) <= edge*float64(train) {
 		return w.from(a, a, end)
 	}
-	if cut := w.HistoryStart; cut > a-train && (first < 0 || past.Grid.At(first) <= cut+retentionSlack.Milliseconds()) {
+	if cut := w.HistoryStart; cut > 0 && cut > a-train && (first < 0 || past.Grid.At(first) <= cut+retentionSlack.Milliseconds()) {
 		w.mark(a, end, HistoryGone)
 		return nil
 	}

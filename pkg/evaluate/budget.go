@@ -192,8 +192,14 @@ func (f *finder) try(budget float64, p detect.Policy) (bool, error) {
 	s.PerWeek = float64(s.Episodes) / s.Exposure
 	s.Low, s.High = RateInterval(s.Episodes, s.Exposure)
 	f.tried = append(f.tried, s)
-	return s.PerWeek <= f.want, nil
+	return f.keeps(s), nil
 }
+
+// slack is the share by which a rate may exceed what is wanted: a few samples without a verdict are not to make one episode in two weeks more than half a one a week.
+const slack = 0.01
+
+// keeps reports whether a setting keeps to the wanted rate.
+func (f *finder) keeps(s Setting) bool { return s.PerWeek <= f.want*(1+slack) }
 
 // tidy keeps a number to two digits: what is printed is what was tried.
 func tidy(x float64) float64 {
@@ -205,7 +211,7 @@ func tidy(x float64) float64 {
 func (f *finder) outcome() Searched {
 	out := Searched{Tried: f.tried}
 	rank := func(s Setting) [4]float64 {
-		if s.PerWeek <= f.want {
+		if f.keeps(s) {
 			return [4]float64{1, float64(s.Hits), s.PerWeek, s.Budget}
 		}
 		return [4]float64{0, -s.PerWeek}
@@ -216,6 +222,6 @@ func (f *finder) outcome() Searched {
 			out.Best = i
 		}
 	}
-	out.Met = len(f.tried) > 0 && f.tried[out.Best].PerWeek <= f.want
+	out.Met = len(f.tried) > 0 && f.keeps(f.tried[out.Best])
 	return out
 }

@@ -29,7 +29,7 @@ type KindDescriptor struct {
 	Dimensions bool `json:"dimensions,omitempty"`
 	// Plain is set where the kind has no expression, no detector and no policy: Fields are all that there is to fill in.
 	Plain bool `json:"plain,omitempty"`
-	// Fields are those that this kind has besides the common ones.
+	// Fields are those that this kind has besides the common ones. Where one is "of" and names another kind, that kind's detectors and dimensions are meant.
 	Fields []ParamDescriptor `json:"fields,omitempty"`
 }
 
@@ -110,7 +110,7 @@ func describeAll[T any](lang, prefix, params string, of *registry.Of[T]) []Detec
 }
 
 // ownFields are the names of the fields that some kinds have and others do not.
-var ownFields = []string{"last", "incidents", "cases", "wanted", "quick", "group_by", "clean"}
+var ownFields = []string{"last", "incidents", "cases", "wanted", "quick", "of", "group_by", "clean"}
 
 // plainKind is a Kind without expression, detector and policy.
 type plainKind interface{ plain() }

@@ -110,7 +110,7 @@ func (l *lookedBack) replayFrames(found []evaluate.Replayed) data.Frames {
 }
 
 // settingFrames is a table of the settings that a search tried; the chosen one has its texts.
-func (l *lookedBack) settingFrames(s *evaluate.Searched, expr string) data.Frames {
+func (l *lookedBack) settingFrames(s *evaluate.Searched, from evaluate.Asked) data.Frames {
 	var tried []evaluate.Setting
 	best := -1
 	if s != nil {
@@ -132,8 +132,8 @@ func (l *lookedBack) settingFrames(s *evaluate.Searched, expr string) data.Frame
 			key = "plugin.chosen.not-met"
 		}
 		chosen[i] = message.Text(l.query.Lang, key)
-		text, err1 := evaluate.RuleText("replayed", expr, l.query.Clean, t.Judge)
-		other, err2 := evaluate.QueryText(expr, l.query.Clean, t.Judge)
+		text, err1 := evaluate.RuleText("replayed", from, t.Judge)
+		other, err2 := evaluate.QueryText(from, t.Judge)
 		if errors.Join(err1, err2) == nil { // what was judged has both forms
 			rule[i], query[i] = text, other
 		}

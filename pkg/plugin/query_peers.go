@@ -110,14 +110,7 @@ func (o *outcome) runPeers(ctx context.Context, q *peersQuery) error {
 
 // fleet compares the members of one fleet, and keeps what was found of the chosen ones, by their labels.
 func (o *outcome) fleet(ctx context.Context, judge detect.JudgePeers, g series.Group, chosen map[string]bool) ([]judged, error) {
-	f := detect.Fleet{Labels: g.Labels, Set: g.Set}
-	for _, s := range g.Members {
-		mask, _ := o.clean.Mask(s.Labels)
-		if chosen[s.Labels.String()] {
-			mask = o.mask(s.Labels) // which counts it where the filter says nothing
-		}
-		f.Clean = append(f.Clean, mask)
-	}
+	f := o.fleetOf(g, chosen)
 	all, err := judge.Fleet(ctx, f, o.shown.Start, o.shown.At(o.shown.N-1))
 	if err != nil {
 		return nil, fmt.Errorf("peer detector %s: %w", judge.Name, err)
@@ -138,4 +131,17 @@ func (o *outcome) fleet(ctx context.Context, judge detect.JudgePeers, g series.G
 		out = append(out, kept)
 	}
 	return out, nil
+}
+
+// fleetOf returns a fleet with the masks of its members.
+func (o *outcome) fleetOf(g series.Group, chosen map[string]bool) detect.Fleet {
+	f := detect.Fleet{Labels: g.Labels, Set: g.Set}
+	for _, s := range g.Members {
+		mask, _ := o.clean.Mask(s.Labels)
+		if chosen[s.Labels.String()] {
+			mask = o.mask(s.Labels) // which counts it where the filter says nothing
+		}
+		f.Clean = append(f.Clean, mask)
+	}
+	return f
 }

@@ -26,9 +26,7 @@ func init() {
 		Summary: "Runs this detector and policy again over the last days, through the code that judges live: every episode it would have raised, and a setting for a wanted rate.",
 		Source:  "docs/plugin.md",
 		New: func() Kind {
-			q := &replayQuery{Last: 14 * registry.Day}
-			q.detectQuery = *newDetectQuery()
-			return q
+			return &replayQuery{severalQuery: newSeveralQuery(), Last: 14 * registry.Day}
 		},
 	})
 }
@@ -42,7 +40,7 @@ const (
 
 // replayQuery asks what a detector would have raised.
 type replayQuery struct {
-	detectQuery
+	severalQuery
 	Last      registry.Duration `json:"last" min:"3600" max:"31536000" help:"How far back, from the end of the shown range."`
 	Incidents string            `json:"incidents" help:"PromQL that is not zero while something was known to be wrong: tells hits, misses and delays. Its labels choose the series."`
 	Cases     string            `json:"cases" help:"Past cases of the webhook tell what was wrong, too: those with these labels, like {service=\"checkout\"}; {} is all, empty none. A case concerns the series that agree with it in the labels that both have."`
@@ -56,7 +54,7 @@ func (q *replayQuery) Validate() error {
 			return fmt.Errorf("parameter \"cases\": %w", err)
 		}
 	}
-	return q.detectQuery.Validate()
+	return q.severalQuery.Validate()
 }
 
 // known is where a look back finds what was wrong: PromQL, and past cases by their labels.
@@ -114,22 +112,16 @@ type lookedBack struct {
 	known bool
 }
 
-// gather fetches what is to be looked back over.
-func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Duration, from known) (*lookedBack, error) {
+// gather fetches what is to be looked back over. What divides a vector says what of it is: all at once, or each dimension.
+func (q *severalQuery) gather(ctx context.Context, r Request, last registry.Duration, from known, divide func(series.Vector) []evaluate.Case) (*lookedBack, error) {
 	values := macros(q.Step, q.Train, r.Settings.TimeInterval)
-	expr, err := expand(q.Expr, values)
-	if err != nil {
-		return nil, inputError{err}
-	}
 	shown, err := q.lookBack(r, last)
 	if err != nil {
 		return nil, inputError{err}
 	}
-	l := &lookedBack{outcome: &outcome{query: q, request: r, expr: expr, shown: shown}, known: from.any()}
-	if err := l.ask(ctx, func() (err error) {
-		l.answer, err = r.Source.Range(ctx, expr, l.fetched)
-		return err
-	}); err != nil {
+	l := &lookedBack{outcome: &outcome{query: &q.detectQuery, request: r, shown: shown, joint: q.Of == evaluate.ShapeJoint}, known: from.any()}
+	found, err := q.cases(ctx, l, divide)
+	if err != nil {
 		return nil, err
 	}
 	cases, err := l.pastCases(ctx, from.cases)
@@ -149,10 +141,9 @@ func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Durat
 		l.remarks(answer)
 		told = answer.Set.Members
 	}
-	for _, s := range l.choose() {
-		c := evaluate.Case{Series: s, Clean: l.mask(s.Labels), From: shown.Start, To: shown.At(shown.N - 1)}
+	for _, c := range found {
 		if l.known {
-			c.Incidents = evaluate.Joined(evaluate.IncidentsOf(s.Labels, told), evaluate.IncidentsAbout(s.Labels, cases))
+			c.Incidents = evaluate.Joined(evaluate.IncidentsOf(c.Series.Labels, told), evaluate.IncidentsAbout(c.Series.Labels, cases))
 		}
 		l.cases = append(l.cases, c)
 	}
@@ -160,10 +151,11 @@ func (q *detectQuery) gather(ctx context.Context, r Request, last registry.Durat
 	return l, nil
 }
 
-// judge returns what judges.
-func (l *lookedBack) judgeOf(fits *detect.Fits) detect.Judge {
-	q := l.query
-	return detect.Judge{Name: q.Detector, Detector: q.detector, Walk: q.Walk, Policy: q.policy, Fits: fits, HistoryStart: l.history.Start(l.request.Now.UnixMilli())}
+// judgeOf returns what judges.
+func (q *severalQuery) judgeOf(l *lookedBack, fits *detect.Fits) evaluate.Judge {
+	judge := q.judge
+	judge.Walk, judge.Policy, judge.Fits, judge.HistoryStart = q.Walk, q.policy, fits, l.history.Start(l.request.Now.UnixMilli())
+	return judge
 }
 
 // searchBytes is the memory for models of a search: it makes many that no panel asks for again.
@@ -174,11 +166,11 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	if q.Output == outputSetting && q.Wanted <= 0 {
 		return nil, inputError{fmt.Errorf("parameter \"wanted\": got 0, want the number of false episodes a week that the setting is to keep to")}
 	}
-	l, err := q.gather(ctx, r, q.Last, known{q.Incidents, q.Cases})
+	l, err := q.gather(ctx, r, q.Last, known{q.Incidents, q.Cases}, func(v series.Vector) []evaluate.Case { return []evaluate.Case{evaluate.VectorCase(v)} })
 	if err != nil {
 		return nil, err
 	}
-	replay := evaluate.Replay{Judge: l.judgeOf(r.Fits)}
+	replay := evaluate.Replay{Judge: q.judgeOf(l, r.Fits)}
 	var searched *evaluate.Searched
 	if q.Wanted > 0 && len(l.cases) > 0 {
 		replay.Judge.Fits = detect.NewFits(searchBytes)
@@ -187,7 +179,7 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 			return nil, inputError{fmt.Errorf("parameter \"last\": got %s: %w", q.Last, err)}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("search a setting: %w", err)
+			return nil, tooMany(fmt.Errorf("search a setting: %w", err))
 		}
 		searched = &found
 		fits := replay.Judge.Fits
@@ -198,19 +190,22 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	var mu sync.Mutex
 	err = l.timed(func() error {
 		return replay.All(ctx, l.cases, func(i int, one evaluate.Replayed) {
-			s := l.cases[i].Series
-			kept := judged{name: l.name(s.Labels), labels: s.Labels, notices: one.Verdicts.Notices, promise: one.Verdicts.Calibration}
+			c := l.cases[i]
+			kept := judged{name: l.nameOf(c), labels: c.Series.Labels, notices: one.Verdicts.Notices, promise: one.Verdicts.Calibration}
 			for _, e := range one.Episodes {
 				kept.episodes = append(kept.episodes, e.Episode)
+				if e.Detail != nil {
+					kept.details = append(kept.details, *e.Detail)
+				}
 			}
-			one.Verdicts = detect.Verdicts{}
+			one.Verdicts, one.Joint = detect.Verdicts{}, nil
 			mu.Lock()
 			defer mu.Unlock()
 			l.judged[i], found[i] = kept, one
 		})
 	})
 	if err != nil {
-		return nil, err
+		return nil, tooMany(err)
 	}
 	var frames data.Frames
 	switch q.Output {
@@ -226,7 +221,7 @@ func (q *replayQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	case outputSummary:
 		frames = l.replayFrames(found)
 	case outputSetting:
-		frames = l.settingFrames(searched, q.Expr)
+		frames = l.settingFrames(searched, q.asked())
 	}
 	l.describe(frames)
 	return frames, nil

@@ -21,8 +21,7 @@ func init() {
 		Summary: "Puts spikes, drops, shifts, ramps, late shapes and flatlines into your own series and tells which of them this detector and policy find.",
 		Source:  "docs/plugin.md",
 		New: func() Kind {
-			q := &selftestQuery{Last: 7 * registry.Day}
-			q.detectQuery = *newDetectQuery()
+			q := &selftestQuery{severalQuery: newSeveralQuery(), Last: 7 * registry.Day}
 			q.Output = outputSummary
 			return q
 		},
@@ -31,7 +30,7 @@ func init() {
 
 // selftestQuery asks what a detector would find.
 type selftestQuery struct {
-	detectQuery
+	severalQuery
 	Last      registry.Duration `json:"last" min:"3600" max:"31536000" help:"How far back anomalies are put in, from the end of the shown range."`
 	Incidents string            `json:"incidents" help:"PromQL that is not zero while something was known to be wrong: nothing is put in there, and it is not counted as noise."`
 	Quick     bool              `json:"quick" help:"Spikes, drops and shifts of two sizes only, as the scorer tests a rule."`
@@ -46,22 +45,22 @@ const mostTested = 20
 // Run tests, and writes the frames.
 func (q *selftestQuery) Run(ctx context.Context, r Request) (data.Frames, error) {
 	r.Settings.MaxSeries = min(r.Settings.MaxSeries, mostTested)
-	l, err := q.gather(ctx, r, q.Last, known{incidents: q.Incidents})
+	l, err := q.gather(ctx, r, q.Last, known{incidents: q.Incidents}, evaluate.Dimensions)
 	if err != nil {
 		return nil, err
 	}
 	found := make([]evaluate.SelfTested, len(l.cases))
 	var mu sync.Mutex
 	err = l.timed(func() error {
-		return evaluate.SelfTest{Judge: l.judgeOf(r.Fits), Quick: q.Quick}.All(ctx, l.cases, func(i int, one evaluate.SelfTested) {
+		return evaluate.SelfTest{Judge: q.judgeOf(l, r.Fits), Quick: q.Quick}.All(ctx, l.cases, func(i int, one evaluate.SelfTested) {
 			mu.Lock()
 			defer mu.Unlock()
 			found[i] = one
-			l.judged[i] = judged{name: l.name(one.Labels), labels: one.Labels}
+			l.judged[i] = judged{name: l.nameOf(l.cases[i]), labels: one.Labels}
 		})
 	})
 	if err != nil {
-		return nil, err
+		return nil, tooMany(err)
 	}
 	frames := l.testFrames(found)
 	if q.Output == outputSizes {

@@ -3,7 +3,7 @@ import type { GrafanaTheme2 } from '@grafana/data';
 import { t } from '@grafana/i18n';
 import { Field, RadioButtonGroup, useStyles2 } from '@grafana/ui';
 
-import { carryOver, show, titleOf } from '../params';
+import { carryOver, shapeOf, show, titleOf } from '../params';
 import {
   DEFAULT_DETECTOR,
   DEFAULT_KIND,
@@ -33,8 +33,9 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
   const id = `foreshock-${query.refId}`;
   const kindName = query.kind ?? DEFAULT_KIND;
   const kind = descriptors.kinds.find((k) => k.name === kindName) ?? descriptors.kinds[0];
-  const detectors = kind?.detectors ?? descriptors.detectors;
-  const detectorName = query.detector ?? kind?.detector ?? DEFAULT_DETECTOR;
+  const shape = shapeOf(descriptors.kinds, kind, query.of);
+  const detectors = shape?.detectors ?? descriptors.detectors;
+  const detectorName = query.detector ?? shape?.detector ?? DEFAULT_DETECTOR;
   const detector = detectors.find((d) => d.name === detectorName);
   const fields = kind?.fields ?? [];
   const walk = pick(query, descriptors.walk);
@@ -50,7 +51,7 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
   const chooseKind = (name: string) => {
     const next = descriptors.kinds.find((k) => k.name === name);
     const gone = fields.filter((field) => !next?.fields?.some((f) => f.name === field.name));
-    const others = next?.detectors !== undefined || kind?.detectors !== undefined;
+    const others = next?.detectors !== undefined || shape?.detectors !== undefined;
     if (next?.plain) {
       return onChange({ ...(query.datasource && { datasource: query.datasource }), refId: query.refId, kind: name });
     }
@@ -64,7 +65,13 @@ export function DetectForm({ query, descriptors, alerting, outputFixed, onChange
 
   const changeFields = (values: ParamValues | undefined) => {
     const cleared = Object.fromEntries(fields.map((field) => [field.name, undefined]));
-    set({ ...cleared, ...values });
+    const next = shapeOf(descriptors.kinds, kind, values?.of);
+    set({
+      ...cleared,
+      ...(next !== shape && { detector: undefined, params: undefined }),
+      ...(!next?.dimensions && { dimensions: undefined }),
+      ...values,
+    });
   };
 
   const changeWalk = (values: ParamValues | undefined) => {

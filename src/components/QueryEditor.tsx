@@ -6,6 +6,7 @@ import { Alert, Button, Field, LoadingPlaceholder, useStyles2 } from '@grafana/u
 import { useEffect, useMemo } from 'react';
 
 import { isAlerting, type DataSource } from '../datasource';
+import { shapeOf } from '../params';
 import type { Names } from '../promql/complete';
 import { OUTPUT_ANNOTATIONS, OUTPUT_LATEST, type ForeshockOptions, type ForeshockQuery } from '../types';
 import { DetectForm } from './DetectForm';
@@ -61,7 +62,7 @@ export function QueryEditor({ query, onChange, onRunQuery, datasource, range, ap
   );
 
   const kind = descriptors?.kinds.find((k) => k.name === query.kind);
-  const named = kind?.dimensions ?? false;
+  const named = shapeOf(descriptors?.kinds ?? [], kind, query.of)?.dimensions ?? false;
   const dimensions = query.dimensions ?? {};
   const exprLabel = t('query-editor.expr', 'Metric (PromQL)');
   return (

@@ -163,15 +163,6 @@ func (d *detectCommand) file(ctx context.Context, name string, out *bufio.Writer
 	return d.write(ctx, output{table: t, laid: l, judge: judge, out: out, first: true}, judgeTable(ctx, judge, d.fitting, t, l, clean, d.workers))
 }
 
-// rowStep is the distance of rows without timestamp: the step, a minute when that is to be found.
-func (d *detectCommand) rowStep() int64 {
-	judge, err := d.at(d.step)
-	if err != nil { // "auto"; everything else was checked by read
-		return detect.DefaultWalk().Step.Milliseconds()
-	}
-	return judge.Walk.Step.Milliseconds()
-}
-
 // stepOf returns the step as text: the one given, or the median distance of the rows.
 func (d *detectCommand) stepOf(t *table) (string, error) {
 	if d.step != "auto" {

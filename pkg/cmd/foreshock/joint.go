@@ -95,14 +95,7 @@ func (c *jointCommand) asked() (names, exprs []string, err error) {
 	if c.query.expr != "" {
 		return nil, []string{c.query.expr}, nil
 	}
-	for _, d := range c.dimensions {
-		name, expr, ok := strings.Cut(d, "=")
-		if !ok || strings.TrimSpace(name) == "" || strings.TrimSpace(expr) == "" {
-			return nil, nil, badInputf("--dimension: got %q, want NAME=PROMQL", d)
-		}
-		names, exprs = append(names, name), append(exprs, expr)
-	}
-	return names, exprs, nil
+	return dimensionsOf(c.dimensions)
 }
 
 // input reads or fetches the vectors.
@@ -235,10 +228,15 @@ func (w *jointWriter) episode(prefix string, e detect.Episode, d detect.JointDet
 		}
 		return time.UnixMilli(t).In(w.zone).Format(time.RFC3339)
 	}
+	_, _ = fmt.Fprintf(w.out, "%s%s,%s,%s,%s,%s,%s,%s,%s\n", prefix, at(e.Began), at(e.Confirmed), at(e.Ended), d.Break, appendFloat(nil, min(e.Peak, math.MaxFloat64)), at(e.PeakAt),
+		quoted(shares(d)), quoted(d.Explain(e, w.lang, w.zone, step)))
+}
+
+// shares writes what each dimension has in the score at the peak, those with the most first.
+func shares(d detect.JointDetail) string {
 	var parts []string
 	for _, p := range d.Parts {
 		parts = append(parts, fmt.Sprintf("%s %.0f %%", p.Name, 100*p.Share))
 	}
-	_, _ = fmt.Fprintf(w.out, "%s%s,%s,%s,%s,%s,%s,%s,%s\n", prefix, at(e.Began), at(e.Confirmed), at(e.Ended), d.Break, appendFloat(nil, min(e.Peak, math.MaxFloat64)), at(e.PeakAt),
-		quoted(strings.Join(parts, ", ")), quoted(d.Explain(e, w.lang, w.zone, step)))
+	return strings.Join(parts, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,9 +20,10 @@ import (
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
-// lookback is the flags of commands that run a detector again over the past: files or a PromQL expression, how far back, and what is known to have been abnormal.
+// lookback is the flags of commands that run a detector again over the past: files or PromQL, how far back, and what is known to have been abnormal.
 type lookback struct {
 	judging
+	shape
 	query                       rangeQuery
 	files, values               []string
 	unit, label, incidents, bad string
@@ -30,11 +32,11 @@ type lookback struct {
 	quiet                       bool
 }
 
-// past is one series to look back over.
+// past is one series, vector, dimension or member to look back over.
 type past struct {
 	name string
 	evaluate.Case
-	judge detect.Judge
+	judge evaluate.Judge
 	zone  *time.Location
 }
 
@@ -42,6 +44,7 @@ func (l *lookback) flags(p program, cmd *kingpin.CmdClause, last string) {
 	cmd.Arg("file", p.text("help.file")).StringsVar(&l.files)
 	l.judging.flags(p, cmd)
 	cmd.GetFlag("fit").Hidden()
+	l.shape.flags(p, cmd)
 	cmd.Flag("last", p.text("help.last")).Default(last).StringVar(&l.last)
 	cmd.Flag("to", p.text("help.lookback.to")).Default("now").StringVar(&l.query.to)
 	cmd.Flag("prometheus.url", p.text("help.prometheus.url")).PlaceHolder("URL").StringVar(&l.query.url)
@@ -64,7 +67,7 @@ func (l *lookback) check() (registry.Duration, error) {
 			l.files[i] = "-"
 		}
 	}
-	if err := l.judging.read(); err != nil {
+	if err := l.readShape(&l.judging); err != nil {
 		return 0, err
 	}
 	if l.fitting.mode != "anchored" {
@@ -78,10 +81,10 @@ func (l *lookback) check() (registry.Duration, error) {
 		return 0, badInputf("--last: got %q, want a duration like 14d", l.last)
 	}
 	switch {
-	case l.query.given() && len(l.files) > 0:
+	case l.asks() && len(l.files) > 0:
 		return 0, badInputf("got files and --prometheus.url or --query, want either")
-	case l.query.given():
-		if err := l.query.check(); err != nil {
+	case l.asks():
+		if err := l.checkQuery(l.query); err != nil {
 			return 0, err
 		}
 		if l.label != "" {
@@ -95,6 +98,9 @@ func (l *lookback) check() (registry.Duration, error) {
 	return last, nil
 }
 
+// asks reports whether the input comes from a server.
+func (l *lookback) asks() bool { return l.query.given() || len(l.dimensions) > 0 }
+
 // load reads what is to be looked back over.
 func (l *lookback) load(ctx context.Context, p program) ([]past, error) {
 	last, err := l.check()
@@ -107,87 +113,123 @@ func (l *lookback) load(ctx context.Context, p program) ([]past, error) {
 			return nil, err
 		}
 	}
-	if l.query.given() {
+	if l.asks() {
 		return l.fromServer(ctx, p, last, told)
 	}
-	all := make([]past, len(l.files))
-	for i, f := range l.files {
-		if all[i], err = l.fromFile(p, f, last, told); err != nil {
-			return nil, err
-		}
-		cases, err := l.cases.read(ctx, p, all[i].From, all[i].To)
+	var all []past
+	for _, f := range l.files {
+		found, err := l.fromFile(p, f, last, told)
 		if err != nil {
 			return nil, err
 		}
-		if cases != nil { // a file has no labels: all that were chosen are about it
-			all[i].Incidents = evaluate.Joined(all[i].Incidents, evaluate.IncidentsAbout(nil, cases))
+		cases, err := l.cases.read(ctx, p, found[0].From, found[0].To)
+		if err != nil {
+			return nil, err
 		}
+		for i := range found {
+			if cases != nil { // a file has no labels: all that were chosen are about it
+				found[i].Incidents = evaluate.Joined(found[i].Incidents, evaluate.IncidentsAbout(nil, cases))
+			}
+		}
+		all = append(all, found...)
 	}
 	return all, nil
 }
 
 // fromFile reads the last part of a file, and before it what fits learn from.
-func (l *lookback) fromFile(p program, name string, last registry.Duration, told []evaluate.Incident) (past, error) {
-	options := csvOptions{unit: timeUnits[l.unit], values: l.values, clean: l.clean, step: detect.DefaultWalk().Step.Milliseconds()}
+func (l *lookback) fromFile(p program, name string, last registry.Duration, told []evaluate.Incident) ([]past, error) {
+	options := csvOptions{unit: timeUnits[l.unit], values: l.values, clean: l.clean, step: l.rowStep()}
 	t, err := readFile(name, p.stdin, options)
 	if err != nil {
-		return past{}, err
+		return nil, err
 	}
-	columns := t.columns
-	if l.clean != "" {
-		columns = columns[:len(columns)-1]
-	}
-	if len(columns) != 1 {
-		return past{}, badInputf("%s: got %d value columns (%s), want one: pick it with --value", name, len(columns), strings.Join(columns, ", "))
+	columns, err := l.columns(t, name)
+	if err != nil {
+		return nil, err
 	}
 	step := l.step
 	if step == "auto" {
 		if ms := medianSpacing(t); ms >= 1000 && ms <= 86_400_000 {
 			step = spell(ms)
 		} else if ms != 0 {
-			return past{}, badInputf("%s: the rows are %s apart (median), want 1s to 1d: give --step", name, spell(ms))
+			return nil, badInputf("%s: the rows are %s apart (median), want 1s to 1d: give --step", name, spell(ms))
 		} else {
 			step = detect.DefaultWalk().Step.String()
 		}
 	}
-	judge, err := l.at(step)
+	judge, zone, err := l.judgeAt(step)
 	if err != nil {
-		return past{}, err
+		return nil, err
 	}
 	laid, err := lay(t, judge.Walk.Step.Milliseconds())
 	if err != nil {
-		return past{}, err
+		return nil, err
 	}
 	_, laid, clean := takeClean(t, laid, l.clean)
-	s := laid.set.Members[0]
-	s.Labels = series.FromMap(map[string]string{"file": name})
-	to := s.Grid.End() - s.Grid.Step
+	grid := laid.set.Grid
+	to := grid.End() - grid.Step
 	if l.query.to != "now" {
 		if to, err = parseMoment("--to", l.query.to, time.Now()); err != nil {
-			return past{}, err
+			return nil, err
 		}
 	}
-	out := past{name: name, judge: judge, Case: evaluate.Case{Series: s, From: max(s.Grid.Start, to-last.Milliseconds()+s.Grid.Step), To: to, Incidents: told, Clean: clean}}
+	from := max(grid.Start, to-last.Milliseconds()+grid.Step)
+	if from > min(to, grid.End()-grid.Step) {
+		return nil, badInputf("--to: got %s, but %s holds rows from %s to %s, want a time among them", l.query.to, name, clock(grid.Start), clock(grid.End()-grid.Step))
+	}
+	incidents := told
 	if l.label != "" {
-		if name == "-" {
-			return past{}, badInputf("--label: got %q with standard input, which can be read once: want a file", l.label)
-		}
-		options.values, options.clean = []string{l.label}, ""
-		marks, err := readFile(name, p.stdin, options)
+		found, err := l.labelled(p, name, options, judge.Walk.Step.Milliseconds())
 		if err != nil {
-			return past{}, err
+			return nil, err
 		}
-		marked, err := lay(marks, judge.Walk.Step.Milliseconds())
-		if err != nil {
-			return past{}, err
-		}
-		out.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.Incidents(marked.set.Members[0])...)
+		incidents = append(append([]evaluate.Incident{}, told...), found...)
 	}
-	out.zone, err = judge.Walk.Location()
-	return out, err
+	out := l.rows(name, laid.set, columns, clean)
+	for i := range out {
+		out[i].judge, out[i].zone = judge, zone
+		out[i].From, out[i].To, out[i].Incidents = from, to, incidents
+	}
+	return out, nil
 }
 
-// fromServer asks for the samples of an expression, and for those of the one that says what was abnormal.
+// rowStep is the distance of rows without timestamp: the step, a minute when that is to be found.
+func (j *judging) rowStep() int64 {
+	judge, err := j.at(j.step)
+	if err != nil { // "auto"; everything else was checked by then
+		return detect.DefaultWalk().Step.Milliseconds()
+	}
+	return judge.Walk.Step.Milliseconds()
+}
+
+// labelled reads the column of a file that says what was abnormal.
+func (l *lookback) labelled(p program, name string, options csvOptions, step int64) ([]evaluate.Incident, error) {
+	if name == "-" {
+		return nil, badInputf("--label: got %q with standard input, which can be read once: want a file", l.label)
+	}
+	options.values, options.clean = []string{l.label}, ""
+	marks, err := readFile(name, p.stdin, options)
+	if err != nil {
+		return nil, err
+	}
+	marked, err := lay(marks, step)
+	if err != nil {
+		return nil, err
+	}
+	return evaluate.Incidents(marked.set.Members[0]), nil
+}
+
+// judgeAt returns the judge for that step, and where its days begin.
+func (l *lookback) judgeAt(step string) (evaluate.Judge, *time.Location, error) {
+	judge, err := l.at(step)
+	if err != nil {
+		return evaluate.Judge{}, nil, err
+	}
+	zone, err := judge.Walk.Location()
+	return l.judgeOf(judge), zone, err
+}
+
+// fromServer asks for the samples, and for those of the expression that says what was abnormal.
 func (l *lookback) fromServer(ctx context.Context, p program, last registry.Duration, told []evaluate.Incident) ([]past, error) {
 	now := time.Now()
 	to, err := parseMoment("--to", l.query.to, now)
@@ -198,11 +240,7 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 	if step == "auto" {
 		step = detect.DefaultWalk().Step.String()
 	}
-	judge, err := l.at(step)
-	if err != nil {
-		return nil, err
-	}
-	zone, err := judge.Walk.Location()
+	judge, zone, err := l.judgeAt(step)
 	if err != nil {
 		return nil, err
 	}
@@ -213,29 +251,11 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 		return nil, err
 	}
 	defer client.Close()
-	ask := func(flag, expr string, grid series.Grid) (series.Set, error) {
-		answer, err := client.Range(ctx, expr, grid)
-		var failed *prom.Error
-		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
-			return series.Set{}, badInputf("%s: %w", flag, err)
-		}
-		if err == nil && !l.quiet {
-			for _, w := range answer.Warnings {
-				p.note(w)
-			}
-			for _, n := range answer.Notices {
-				p.note(n.Text)
-			}
-		}
-		return answer.Set, err
-	}
+	ask := l.asker(ctx, p, client)
 	grid := judge.Walk.Fetch(from, to, judge.Policy)
-	set, err := ask("--query", l.query.expr, grid)
+	sets, err := l.askAll(ask, grid, to)
 	if err != nil {
 		return nil, err
-	}
-	if len(set.Members) == 0 {
-		return nil, badInputf("--query: %s: the answer holds no series from %s to %s", l.query.expr, clock(grid.Start), clock(to))
 	}
 	var bad []series.Series
 	if l.bad != "" {
@@ -260,25 +280,68 @@ func (l *lookback) fromServer(ctx context.Context, p program, last registry.Dura
 	known, _ := client.History(ctx, now.UnixMilli()) // a proxy may let queries through and nothing else
 	judge.HistoryStart = known.Start(now.UnixMilli())
 	judge.Fits = detect.NewFits(fitBytes)
+	mask := func(labels series.Labels) series.Series {
+		mask, fit := clean.Mask(labels)
+		if !fit && !l.quiet {
+			p.note(p.text("note.unfit", "series", labels.String()))
+		}
+		return mask
+	}
+	found, err := l.units(sets, mask)
+	if err != nil {
+		return nil, err
+	}
 	var all []past
-	for _, s := range set.Members {
-		if s.Between(from, to+1).Present() == 0 {
+	for _, one := range found {
+		one.From, one.To, one.Incidents, one.judge, one.zone = from, to, told, judge, zone
+		if !one.Live() {
 			continue // it ended before
 		}
-		mask, fit := clean.Mask(s.Labels)
-		if !fit && !l.quiet {
-			p.note(p.text("note.unfit", "series", s.Labels.String()))
-		}
-		c := evaluate.Case{Series: s, Clean: mask, From: from, To: to, Incidents: told}
 		if l.bad != "" {
-			c.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.IncidentsOf(s.Labels, bad)...)
+			one.Incidents = append(append([]evaluate.Incident{}, told...), evaluate.IncidentsOf(one.Series.Labels, bad)...)
 		}
 		if pastCases != nil {
-			c.Incidents = evaluate.Joined(c.Incidents, evaluate.IncidentsAbout(s.Labels, pastCases))
+			one.Incidents = evaluate.Joined(one.Incidents, evaluate.IncidentsAbout(one.Series.Labels, pastCases))
 		}
-		all = append(all, past{name: s.Labels.String(), Case: c, judge: judge, zone: zone})
+		all = append(all, one)
 	}
+	if len(all) == 0 {
+		return nil, badInputf("--last: got %s, but no series of the answer has a sample from %s to %s, want a time in which some have", l.last, clock(from), clock(to))
+	}
+	l.unmatched(p, all, bad)
 	return all, nil
+}
+
+// asker returns what asks the server, and tells what it remarks. Its error names the flag.
+func (l *lookback) asker(ctx context.Context, p program, client *prom.Client) func(flag, expr string, grid series.Grid) (series.Set, error) {
+	return func(flag, expr string, grid series.Grid) (series.Set, error) {
+		answer, err := client.Range(ctx, expr, grid)
+		var failed *prom.Error
+		if errors.As(err, &failed) && failed.Kind == prom.KindBadQuery {
+			return series.Set{}, badInputf("%s: %w", flag, err)
+		}
+		if err == nil && !l.quiet {
+			for _, w := range answer.Warnings {
+				p.note(w)
+			}
+			for _, n := range answer.Notices {
+				p.note(n.Text)
+			}
+		}
+		return answer.Set, err
+	}
+}
+
+// unmatched tells of series of --incidents.query with labels that nothing that is judged has: they count for nobody.
+func (l *lookback) unmatched(p program, all []past, bad []series.Series) {
+	for _, s := range bad {
+		if l.quiet || len(evaluate.Incidents(s)) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(all, func(one past) bool { return len(evaluate.IncidentsOf(one.Series.Labels, []series.Series{s})) > 0 }) {
+			p.note(p.text("note.unmatched", "series", s.Labels.String()))
+		}
+	}
 }
 
 // fitBytes is the memory for models that a run keeps: a search fits the same windows again and again.
@@ -322,7 +385,7 @@ func readIncidents(name string, p program, u unit) ([]evaluate.Incident, error) 
 }
 
 // byJudge calls do for each step among the inputs, with the indices of those that have it: files may differ in it.
-func byJudge(all []past, do func(judge detect.Judge, index []int) error) error {
+func byJudge(all []past, do func(judge evaluate.Judge, index []int) error) error {
 	var steps []registry.Duration
 	index := map[registry.Duration][]int{}
 	for i, c := range all {

@@ -194,7 +194,7 @@ type episode struct {
 	Confirmed string `json:"confirmed"`
 	// Ended is empty while the episode is open.
 	Ended     string  `json:"ended,omitempty"`
-	Direction string  `json:"direction"`
+	Direction string  `json:"direction,omitempty"`
 	Peak      float64 `json:"peak"`
 	PeakAt    string  `json:"peak_at"`
 	Reason    string  `json:"reason"`

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +19,7 @@ import (
 	"github.com/foreshock/foreshock/pkg/chart"
 	"github.com/foreshock/foreshock/pkg/evaluate"
 	"github.com/foreshock/foreshock/pkg/registry"
+	"github.com/foreshock/foreshock/pkg/series"
 )
 
 // replayCommand is `foreshock replay`.
@@ -50,6 +52,7 @@ func (r *replayCommand) run(ctx context.Context) error {
 			return err
 		}
 	}
+	r.divide = func(v series.Vector) []evaluate.Case { return []evaluate.Case{evaluate.VectorCase(v)} }
 	all, err := r.load(ctx, r.program)
 	if err != nil {
 		return err
@@ -71,7 +74,7 @@ func (r *replayCommand) run(ctx context.Context) error {
 // search finds the setting and puts it in force for what is replayed then.
 func (r *replayCommand) search(ctx context.Context, all []past, want float64) (*evaluate.Searched, error) {
 	var found *evaluate.Searched
-	err := byJudge(all, func(judge detectJudge, index []int) error {
+	err := byJudge(all, func(judge evaluate.Judge, index []int) error {
 		if len(index) < len(all) {
 			return badInputf("--budget: the files have different steps: give --step")
 		}
@@ -109,7 +112,7 @@ func (r *replayCommand) replay(ctx context.Context, all []past) (replayReport, e
 			return report, badInputf("--plot: %w", err)
 		}
 	}
-	err := byJudge(all, func(judge detectJudge, index []int) error {
+	err := byJudge(all, func(judge evaluate.Judge, index []int) error {
 		run := evaluate.Replay{Judge: judge, Progress: r.reporter(r.quiet, "progress.series")}
 		var failed drawing
 		err := run.All(ctx, casesOf(all, index), func(k int, one evaluate.Replayed) {
@@ -118,7 +121,7 @@ func (r *replayCommand) replay(ctx context.Context, all []past) (replayReport, e
 				failed.keep(r.draw(i, all[i], one))
 			}
 			one.Verdicts.Score, one.Verdicts.Expected, one.Verdicts.Lower, one.Verdicts.Upper, one.Verdicts.Onset = nil, nil, nil, nil, nil
-			one.Verdicts.Anomalous, one.Verdicts.State = nil, nil // told by now: a long range of many series would fill the memory
+			one.Verdicts.Anomalous, one.Verdicts.State, one.Joint = nil, nil, nil // told by now: a long range of many series would fill the memory
 			report.found[i] = one
 		})
 		return errors.Join(err, failed.err)
@@ -129,6 +132,9 @@ func (r *replayCommand) replay(ctx context.Context, all []past) (replayReport, e
 // draw draws the chart of one series.
 func (r *replayCommand) draw(i int, p past, one evaluate.Replayed) error {
 	c := chart.Chart{Title: filepath.Base(p.name), Subtitle: p.judge.Name + ", replay", Verdicts: one.Verdicts, Zone: p.zone}
+	if one.Joint != nil {
+		c.Parts = chart.PartsOf(*one.Joint)
+	}
 	for _, x := range one.Incidents {
 		c.Marks = append(c.Marks, chart.Mark{At: x.From, Text: "incident"})
 	}
@@ -307,13 +313,9 @@ func (r *replayCommand) searchLine(report replayReport) string {
 }
 
 func (r *replayCommand) texts(report replayReport) (rule, query string) {
-	expr := r.query.expr
-	if expr == "" {
-		expr = "my_metric"
-	}
 	judge := report.search.Chosen().Judge
-	rule, err1 := evaluate.RuleText(r.rule, expr, r.clean, judge)
-	query, err2 := evaluate.QueryText(expr, r.clean, judge)
+	rule, err1 := evaluate.RuleText(r.rule, r.asked(), judge)
+	query, err2 := evaluate.QueryText(r.asked(), judge)
 	if err := errors.Join(err1, err2); err != nil {
 		return err.Error(), ""
 	}
@@ -322,19 +324,36 @@ func (r *replayCommand) texts(report replayReport) (rule, query string) {
 
 // rows writes one CSV row for each episode.
 func (r *replayCommand) rows(out interface{ WriteString(string) (int, error) }, report replayReport) {
-	_, _ = out.WriteString("series,began,confirmed,ended,direction,peak,peak_at,right,reason\n")
+	joint := r.kind == evaluate.ShapeJoint
+	head := "series,began,confirmed,ended,direction,peak,peak_at,right,reason\n"
+	if joint {
+		head = "series,began,confirmed,ended,kind,peak,peak_at,contributions,right,reason\n"
+	}
+	_, _ = out.WriteString(head)
 	for i, f := range report.found {
 		p := report.all[i]
-		h := head{lang: r.lang, zone: p.zone, step: p.judge.Walk.Step.Milliseconds()}
 		for _, e := range f.Episodes {
-			o := h.episode(e.Episode)
+			o := r.episode(p, e)
 			right := rightness(e)
 			if right == "unknown" {
 				right = ""
 			}
-			_, _ = out.WriteString(strings.Join([]string{quoted(p.name), o.Began, o.Confirmed, o.Ended, o.Direction, string(appendFloat(nil, o.Peak)), o.PeakAt, right, quoted(o.Reason)}, ",") + "\n")
+			cells := []string{quoted(p.name), o.Began, o.Confirmed, o.Ended, o.Direction, string(appendFloat(nil, o.Peak)), o.PeakAt, right, quoted(o.Reason)}
+			if joint {
+				cells[4] = e.Detail.Break.String()
+				cells = slices.Insert(cells, 7, quoted(shares(*e.Detail)))
+			}
+			_, _ = out.WriteString(strings.Join(cells, ",") + "\n")
 		}
 	}
+}
+
+// episode spells one out, with the reason that its shape has.
+func (r *replayCommand) episode(p past, e evaluate.Raised) episode {
+	h := head{lang: r.lang, zone: p.zone, step: p.judge.Walk.Step.Milliseconds()}
+	out := h.episode(e.Episode)
+	out.Reason = e.Explain(h.lang, h.zone, h.step)
+	return out
 }
 
 func (r *replayCommand) json(out interface{ Write([]byte) (int, error) }, report replayReport) error {
@@ -347,7 +366,10 @@ func (r *replayCommand) json(out interface{ Write([]byte) (int, error) }, report
 	}
 	type raised struct {
 		episode
-		Right string `json:"right"`
+		// Kind and Contributions are those of a vector: what broke, and each dimension's share of the score.
+		Kind          string             `json:"kind,omitempty"`
+		Contributions map[string]float64 `json:"contributions,omitempty"`
+		Right         string             `json:"right"`
 	}
 	type one struct {
 		Series    string     `json:"series"`
@@ -361,13 +383,19 @@ func (r *replayCommand) json(out interface{ Write([]byte) (int, error) }, report
 	e.SetEscapeHTML(false)
 	for i, f := range report.found {
 		p := report.all[i]
-		h := head{lang: r.lang, zone: p.zone, step: p.judge.Walk.Step.Milliseconds()}
 		o := one{Series: p.name, Detector: p.judge.Name, Weeks: f.Exposure, Episodes: []raised{}}
 		if x := f.PerWeek(); x == x {
 			o.PerWeek = &x
 		}
 		for _, x := range f.Episodes {
-			o.Episodes = append(o.Episodes, raised{h.episode(x.Episode), rightness(x)})
+			told := raised{episode: r.episode(p, x), Right: rightness(x)}
+			if x.Detail != nil {
+				told.Direction, told.Kind, told.Contributions = "", x.Detail.Break.String(), map[string]float64{}
+				for _, part := range x.Detail.Parts {
+					told.Contributions[part.Name] = part.Share
+				}
+			}
+			o.Episodes = append(o.Episodes, told)
 		}
 		for _, x := range f.Incidents {
 			n := incident{From: time.UnixMilli(x.From).In(p.zone).Format(time.RFC3339), To: time.UnixMilli(x.To).In(p.zone).Format(time.RFC3339), Hit: x.Hit}

@@ -11,9 +11,6 @@ import (
 	"github.com/foreshock/foreshock/pkg/registry"
 )
 
-// detectJudge keeps signatures short.
-type detectJudge = detect.Judge
-
 func newFits() *detect.Fits { return detect.NewFits(fitBytes) }
 
 // total adds up what was found in several series.

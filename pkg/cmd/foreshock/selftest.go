@@ -41,12 +41,13 @@ func (s *selftestCommand) run(ctx context.Context) error {
 	if err := oneOf("--format", s.format, []string{"table", "json"}); err != nil {
 		return err
 	}
+	s.divide = evaluate.Dimensions
 	all, err := s.load(ctx, s.program)
 	if err != nil {
 		return err
 	}
 	found := make([]evaluate.SelfTested, len(all))
-	err = byJudge(all, func(judge detectJudge, index []int) error {
+	err = byJudge(all, func(judge evaluate.Judge, index []int) error {
 		t := evaluate.SelfTest{Judge: judge, Quick: s.quick, Progress: s.reporter(s.quiet, "progress.series")}
 		return t.All(ctx, casesOf(all, index), func(k int, one evaluate.SelfTested) { found[index[k]] = one })
 	})
@@ -95,7 +96,7 @@ func (s *selftestCommand) table(out io.Writer, all []past, found []evaluate.Self
 	_ = w.Flush() // a write error comes back from the last flush
 	fmt.Fprintf(out, "\n%s\n", s.text("selftest.smallest"))
 	s.reasons(out, all, found)
-	s.together(out, found)
+	s.together(out, all, found)
 }
 
 // usually is the share from which a size counts as found.
@@ -200,15 +201,15 @@ func (s *selftestCommand) one(out io.Writer, p past, f evaluate.SelfTested) {
 }
 
 // together writes what several series come to: what was found of five deviations on light-tailed ones and on the others, and how noisy all are.
-func (s *selftestCommand) together(out io.Writer, found []evaluate.SelfTested) {
+func (s *selftestCommand) together(out io.Writer, all []past, found []evaluate.SelfTested) {
 	fmt.Fprintln(out)
 	count := map[evaluate.TestOutcome]int{}
 	var rates []float64
 	var episodes int
 	var exposure float64
-	for _, f := range found {
+	for i, f := range found {
 		count[f.Outcome]++
-		if f.Exposure > 0 {
+		if again := all[i].Vector != nil && all[i].Row > 0; f.Exposure > 0 && !again { // the episodes of a vector are those of its first dimension, too
 			rates = append(rates, f.PerWeek())
 			episodes += f.Episodes
 			exposure += f.Exposure
