@@ -166,6 +166,7 @@ func (m *Miner) reidentify(t *template) bool {
 	t.b.gen++
 	m.moves.add(old, t.id, m.now)
 	if other := m.byID[t.id]; other != nil {
+		m.widen(other, t.cols) // a place that was always the same there may not be here
 		m.merge(other, t)
 		return true
 	}

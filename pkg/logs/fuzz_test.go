@@ -16,6 +16,7 @@ func FuzzMiner(f *testing.F) {
 	} {
 		f.Add([]byte(s), uint8(0))
 	}
+	f.Add([]byte("A AA 0\nA0 AA 0\nB AA 0"), uint8(41)) // merged into a template whose place had not varied yet
 	f.Fuzz(func(t *testing.T, data []byte, n uint8) {
 		o := DefaultOptions()
 		o.MaxTemplates, o.MaxSignatures, o.MaxLine, o.Bucket, o.Siblings, o.Context = 16, 64, 256, 8, 2+int(n%4), 1+int(n/64)
