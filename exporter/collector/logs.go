@@ -106,7 +106,7 @@ func (c *logLines) Open(h *Host) error {
 	}
 	governor := follow.NewGovernor(config.CPUShare)
 	for _, s := range config.Sources {
-		log := h.Log.With("source", s.Name)
+		log := h.Log.With("log", s.Name)
 		problems := digest.NewProblems(log, h.Now)
 		pipeline, err := digest.NewPipeline(s, problems)
 		if err != nil {
