@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -151,7 +152,9 @@ func explain(ctx context.Context, store ExplainStore, a cases.Alert) (Explanatio
 // Text is the explanation for people, in lines. Texts of alerts are quoted.
 func (e Explanation) Text() string {
 	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line := func(format string, args ...any) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	}
 	a := e.Alert
 	line("%s %s", a.Identity, a.Last.Labels)
 	line("  is %s; grade %s by %q", a.Status, a.Grade, string(a.GradeReason))
@@ -164,7 +167,7 @@ func (e Explanation) Text() string {
 		c := e.Case
 		line("  in case %s %q: %s, %s by %q, %d of %d alerts fire", c.ID, c.Title, c.State, c.Grade, string(c.GradeReason), c.Firing, c.Total)
 		if a.Joined.How != "" {
-			line("  came in as %s %s: %q", a.Joined.How, stamp(a.Joined.At), a.Joined.Evidence)
+			line("  came in as %s %s %s", a.Joined.How, stamp(a.Joined.At), quotedText(a.Joined.Evidence))
 		}
 		if c.Mute != "" {
 			line("  messages are held back by %q of %s until %s", c.Mute, c.MutedBy, stamp(c.MutedUntil))
@@ -172,11 +175,11 @@ func (e Explanation) Text() string {
 	}
 	line("  decisions, newest first:")
 	for _, o := range e.Observations {
-		line("    %s %-9s %-12s %-8s %q", stamp(o.At), o.Decision, o.Reason, o.Status, o.Note)
+		line("    %s %-9s %-12s %-8s %s", stamp(o.At), o.Decision, o.Reason, o.Status, quotedText(o.Note))
 	}
 	line("  timeline:")
 	for _, ev := range e.Events {
-		line("    %s %-12s %s %q", stamp(ev.At), ev.Kind, arrow(ev), ev.Note)
+		line("    %s %-12s %s %s", stamp(ev.At), ev.Kind, arrow(ev), quotedText(ev.Note))
 	}
 	line("  messages:")
 	for _, m := range e.Messages {
@@ -190,6 +193,14 @@ func arrow(e cases.Event) string {
 		return ""
 	}
 	return e.From + " → " + e.To
+}
+
+// quotedText is what somebody else wrote, in quotation marks; nothing when they wrote nothing.
+func quotedText(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strconv.Quote(text)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
