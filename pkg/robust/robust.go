@@ -8,10 +8,7 @@
 // All functions expect values without NaN (see Drop) and leave their input as it is; those that need room take a scratch slice, which may be nil.
 package robust
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Gaussian makes the median absolute deviation of normal data equal to its standard deviation: 1/Φ⁻¹(3/4).
 // Source: Rousseeuw and Croux, Alternatives to the Median Absolute Deviation, JASA 88(424), 1993, doi:10.1080/01621459.1993.10476408.
@@ -41,12 +38,18 @@ func MedianInPlace(values []float64) float64 {
 	if n == 0 {
 		return math.NaN()
 	}
-	hi := Select(values, n/2)
+	from := narrow(values, 0, n-1, n/2)
+	hi := values[n/2]
 	if n%2 == 1 {
 		return hi
 	}
-	// After Select everything before n/2 is not above it: the lower middle is their largest.
-	lo := slices.Max(values[:n/2])
+	// Everything before n/2 is not above it, and what lies before from is not above its neighbour there: the lower middle is the largest between.
+	lo := values[n/2-1]
+	for _, x := range values[max(0, from-1) : n/2] {
+		if x > lo {
+			lo = x
+		}
+	}
 	return lo + (hi-lo)/2
 }
 
@@ -84,15 +87,20 @@ func Select(values []float64, k int) float64 {
 	return values[k]
 }
 
-// sampled is the length from which a pivot is chosen by selecting in a sample around k; the algorithm's own value.
-const sampled = 600
+const (
+	// sampled is the length from which a pivot is chosen by selecting in a sample around k. The algorithm's own value is 600.
+	sampled = 500
+	// short is the length up to which sorting is cheaper.
+	short = 12
+)
 
-// narrow is Select between left and right, both included.
-func narrow(v []float64, left, right, k int) {
+// narrow is Select between left and right, both included. It returns where what it looked at last begins: no value before that is above the one just before it.
+func narrow(v []float64, left, right, k int) int {
+	below := math.NaN() // the last pivot that k lies above
 	for right > left {
-		if right-left < 12 {
+		if right-left < short {
 			insertion(v[left : right+1])
-			return
+			return left
 		}
 		if right-left > sampled {
 			n, i := float64(right-left+1), float64(k-left+1)
@@ -105,35 +113,57 @@ func narrow(v []float64, left, right, k int) {
 			narrow(v, max(left, int(float64(k)-i*s/n+sd)), min(right, int(float64(k)+(n-i)*s/n+sd)), k)
 		}
 		t := v[k]
-		i, j := left, right
-		v[left], v[k] = v[k], v[left]
-		if v[right] > t {
-			v[right], v[left] = v[left], v[right]
-		}
-		for i < j {
-			v[i], v[j] = v[j], v[i]
-			i++
-			j--
-			for v[i] < t {
-				i++
+		v[left], v[k] = t, v[left]
+		if t == below {
+			// Nothing here is below t: those that are equal go to the front.
+			after := left + 1 + atMost(v[left+1:right+1], t)
+			if k < after {
+				return left
 			}
-			for v[j] > t {
-				j--
-			}
+			left = after
+			continue
 		}
-		if v[left] == t {
-			v[left], v[j] = v[j], v[left]
-		} else {
-			j++
-			v[j], v[right] = v[right], v[j]
-		}
-		if j <= k {
-			left = j + 1
-		}
-		if k <= j {
+		j := left + under(v[left+1:right+1], t)
+		v[left], v[j] = v[j], t
+		switch {
+		case k < j:
 			right = j - 1
+		case k > j:
+			left, below = j+1, t
+		default:
+			return left
 		}
 	}
+	return left
+}
+
+// under puts the values below t first and returns how many there are. Without a jump that depends on the values, since no processor can guess it.
+func under(v []float64, t float64) int {
+	n := 0
+	for i, x := range v {
+		v[i], v[n] = v[n], x
+		n += number(x < t)
+	}
+	return n
+}
+
+// atMost is under with the values that equal t among the first.
+func atMost(v []float64, t float64) int {
+	n := 0
+	for i, x := range v {
+		v[i], v[n] = v[n], x
+		n += number(x <= t)
+	}
+	return n
+}
+
+// number is 1 for true.
+func number(b bool) int {
+	n := 0
+	if b {
+		n = 1
+	}
+	return n
 }
 
 // insertion sorts a short run.
