@@ -38,23 +38,45 @@ type limiter struct {
 	sig    signals
 	// stood and suddenly are the sums of all standings before a sample, as far as partStanding120 and partSudden count them.
 	stood, suddenly []float64
-	// bar is what the root of the parts' sum must reach.
-	bar float64
+	// near are the standings as other parts count them. The rest are squares of what is counted.
+	near, nearSquares, surprised, unexpected []float64
+	// bar is what the root of the parts' sum must reach; alone is how far from what is expected a sample is that partStanding alone makes abnormal, in usual distances.
+	bar, alone float64
 
-	// Of the sample at hand: its predictions, and by part what the samples before it add.
+	// Of the sample at hand: its predictions, and the parts without it.
 	at                  int
 	predicted, standing float64
-	sums, squares       [partKinds]float64
-	n                   [partKinds]float64
+	lacking             []lacking
 	// before is the mean that partSudden compares with.
 	before float64
 }
 
+// lacking is a part without the sample at hand: what the samples before it add, and the share that one sample has.
+type lacking struct {
+	weighted
+	sum, squares, share float64
+}
+
 func (m *combined) limiter(window series.Series) *limiter {
-	l := &limiter{combined: m, window: window, x: m.values(window)}
+	n := len(window.Values)
+	l := &limiter{combined: m, window: window, x: m.values(window), bar: straight(barOf(m.theta, len(m.parts))), alone: firstStep}
 	l.band, l.sig = m.signals(window, l.x)
 	l.stood, l.suddenly = sumsBefore(l.sig.standing, farStanding), sumsBefore(l.sig.standing, farSudden)
-	l.bar = barOf(m.theta, len(m.parts))
+	l.near, l.nearSquares, l.surprised, l.unexpected = make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+	for i, z := range l.sig.standing {
+		near, surprise, unexpected := clip(z, farStanding), clip(l.sig.surprise[i], farSurprise), clip(l.sig.unexpected[i], farSurprise)
+		l.near[i], l.nearSquares[i], l.surprised[i], l.unexpected[i] = near, near*near, surprise*surprise, unexpected*unexpected
+	}
+	for _, p := range m.parts {
+		l.lacking = append(l.lacking, lacking{weighted: p})
+	}
+	if n > 0 {
+		l.calm(0)
+		center, usual := l.band.Center[0], l.band.Up[0]
+		if f := l.beyond(center); f < 0 {
+			l.alone = (l.edge(center, f, center+firstStep*usual) - center) / usual
+		}
+	}
 	return l
 }
 
@@ -67,6 +89,21 @@ func sumsBefore(x []float64, far float64) []float64 {
 	return out
 }
 
+// sumOf adds numbers four at a time.
+func sumOf(x []float64) float64 {
+	var s0, s1, s2, s3 float64
+	for ; len(x) >= 4; x = x[4:] {
+		s0 += x[0]
+		s1 += x[1]
+		s2 += x[2]
+		s3 += x[3]
+	}
+	for _, v := range x {
+		s0 += v
+	}
+	return s0 + s1 + (s2 + s3)
+}
+
 // partWindow is how many samples a part looks at, that of the moment included.
 var partWindow = [partKinds]int{1, 5, 30, 5, 15, 60, 15, 15, 120, suddenNow}
 
@@ -75,43 +112,38 @@ func (l *limiter) to(i int) {
 	l.at = i
 	// What is predicted is what the sample was less its surprise.
 	l.predicted = l.x[i+lags] - l.sig.surprise[i]
-	l.standing = clip(l.sig.standing[i], farStanding) - l.sig.unexpected[i]
-	for _, p := range l.parts {
+	l.standing = l.near[i] - l.sig.unexpected[i]
+	for k := range l.lacking {
+		p := &l.lacking[k]
 		from := max(0, i-partWindow[p.kind]+1)
-		l.n[p.kind] = float64(i - from + 1)
-		src, far := l.sig.standing, float64(farStanding)
+		p.share = 1 / float64(i-from+1)
 		switch p.kind {
 		case partStanding120:
-			l.sums[p.kind] = l.stood[i] - l.stood[from]
-			continue
+			p.sum = l.stood[i] - l.stood[from]
 		case partSudden:
-			l.sums[p.kind] = l.suddenly[i] - l.suddenly[from]
+			p.sum = l.suddenly[i] - l.suddenly[from]
 			l.before = math.NaN()
 			if n := min(from, suddenBefore); n >= suddenNow {
 				l.before = (l.suddenly[from] - l.suddenly[from-n]) / float64(n)
 			}
-			continue
+		case partStanding5, partStanding30:
+			p.sum = sumOf(l.near[from:i])
+		case partRestless15:
+			p.sum, p.squares = sumOf(l.near[from:i]), sumOf(l.nearSquares[from:i])
 		case partSurprise5, partSurprise15, partSurprise60:
-			src, far = l.sig.surprise, farSurprise
+			p.squares = sumOf(l.surprised[from:i])
 		case partUnexpected15:
-			src, far = l.sig.unexpected, farSurprise
+			p.squares = sumOf(l.unexpected[from:i])
 		}
-		sum, squares := 0.0, 0.0
-		for _, x := range src[from:i] {
-			x = clip(x, far)
-			sum += x
-			squares += x * x
-		}
-		l.sums[p.kind], l.squares[p.kind] = sum, squares
 	}
 }
 
 // calm makes the limiter ready for sample i as if those before it had been what was expected.
 func (l *limiter) calm(i int) {
-	l.predicted, l.standing = (l.band.Center[i]-l.center)/l.scale, 0
-	l.sums, l.squares, l.before = [partKinds]float64{}, [partKinds]float64{}, 0
-	for k, n := range partWindow {
-		l.n[k] = float64(n)
+	l.predicted, l.standing, l.before = (l.band.Center[i]-l.center)/l.scale, 0, 0
+	for k := range l.lacking {
+		p := &l.lacking[k]
+		p.sum, p.squares, p.share = 0, 0, 1/float64(partWindow[p.kind])
 	}
 }
 
@@ -120,40 +152,49 @@ func (l *limiter) beyond(v float64) float64 {
 	z := l.band.Score(l.at, v)
 	near := clip(z, farStanding)
 	surprise := clip(clip((v-l.center)/l.scale, farValue)-l.predicted, farSurprise)
+	surprise *= surprise
 	unexpected := clip(near-l.standing, farSurprise)
 	raw := 0.0
-	for _, p := range l.parts {
-		k := p.kind
+	for k := range l.lacking {
+		p := &l.lacking[k]
 		var x float64
-		switch k {
+		switch p.kind {
 		case partStanding:
 			x = math.Abs(z)
 		case partStanding5, partStanding30, partStanding120:
-			x = math.Abs(l.sums[k]+near) / l.n[k]
+			x = math.Abs(p.sum+near) * p.share
 		case partSurprise5, partSurprise15, partSurprise60:
-			x = math.Sqrt((l.squares[k] + surprise*surprise) / l.n[k])
+			x = math.Sqrt((p.squares + surprise) * p.share)
 		case partUnexpected15:
-			x = math.Sqrt((l.squares[k] + unexpected*unexpected) / l.n[k])
+			x = math.Sqrt((p.squares + unexpected*unexpected) * p.share)
 		case partRestless15:
-			mean := (l.sums[k] + near) / l.n[k]
-			x = math.Sqrt(max((l.squares[k]+near*near)/l.n[k]-mean*mean, 0))
+			mean := (p.sum + near) * p.share
+			x = math.Sqrt(max((p.squares+near*near)*p.share-mean*mean, 0))
 		case partSudden:
-			if x = math.Abs((l.sums[k]+clip(near, farSudden))/suddenNow - l.before); x != x {
+			if x = math.Abs((p.sum+clip(near, farSudden))/suddenNow - l.before); x != x {
 				x = 0
 			}
 		}
 		raw += raised(p.of(x))
 	}
-	return math.Sqrt(raw) - l.bar
+	return straight(raw) - l.bar
+}
+
+// straight makes the sum of the parts' powers grow about as far as the value goes: so that secants find where it reaches the bar. It is the power ⅜, near the inverse of partPower.
+func straight(sum float64) float64 {
+	q := math.Sqrt(math.Sqrt(sum))
+	return q * math.Sqrt(q)
 }
 
 const (
-	// firstStep is where a limit is looked for first, in usual distances from an ordinary value.
+	// firstStep is where a limit is looked for first, in usual distances from an ordinary value, where the distance itself does not count.
 	firstStep = 4
 	// doublings look further for a value that is no longer ordinary.
 	doublings = 40
-	// narrowings bring a limit within a thirtieth of the distance to it, and in practice within a thousandth: secants and halvings in turn.
-	narrowings = 10
+	// narrowings bound the search for a limit, which takes four of them as a rule.
+	narrowings = 40
+	// sharp is how near a limit is found, as a share of its distance from the ordinary value that it was looked for from.
+	sharp = 1e-3
 )
 
 // of returns the limits at sample i, of which ordinary tells what its own score said.
@@ -161,49 +202,82 @@ func (l *limiter) of(i int, ordinary bool) (lower, upper float64) {
 	l.to(i)
 	v := l.window.Values[i]
 	if ordinary {
-		return l.edge(v, v, -l.band.Down[i], true), l.edge(v, v, l.band.Up[i], true)
+		f := l.beyond(v)
+		return l.search(v, f, -l.band.Down[i]), l.search(v, f, l.band.Up[i])
 	}
 	// What is expected at that time, or what the samples before lead to, whichever is the more ordinary.
 	inside := l.band.Center[i]
-	if led := l.predicted*l.scale + l.center; l.beyond(led) < l.beyond(inside) {
-		inside = led
+	f := l.beyond(inside)
+	led := l.predicted*l.scale + l.center
+	if g := l.beyond(led); g < f {
+		inside, f = led, g
 	}
-	if !(l.beyond(inside) < 0) {
+	if !(f < 0) {
 		// In the middle of an incident nothing is ordinary. What would be, had the samples before been as expected?
 		l.calm(i)
-		if inside = l.band.Center[i]; !(l.beyond(inside) < 0) || l.beyond(v) < 0 {
+		inside = l.band.Center[i]
+		if f = l.beyond(inside); !(f < 0) || l.beyond(v) < 0 {
 			return math.NaN(), math.NaN()
 		}
 	}
-	return l.edge(inside, v, -l.band.Down[i], v > inside), l.edge(inside, v, l.band.Up[i], v < inside)
+	if v > inside {
+		return l.search(inside, f, -l.band.Down[i]), l.edge(inside, f, v)
+	}
+	return l.edge(inside, f, v), l.search(inside, f, l.band.Up[i])
 }
 
-// edge returns where the score reaches 1 on the way from an ordinary value inside, in usual distances of that sign and size. Where it is not open, v lies on that side and
-// is not ordinary.
-// Source of the secants: Dowell and Jarratt, A modified regula falsi method for computing the root of an equation, BIT 11, 1971, doi:10.1007/BF01934364 (Illinois).
-func (l *limiter) edge(inside, v, usual float64, open bool) float64 {
-	outside := v
-	if open {
+// search returns where the score reaches 1 on the way from an ordinary value inside, of which beyond says f, in usual distances of that sign and size.
+func (l *limiter) search(inside, f, usual float64) float64 {
+	outside := l.band.Center[l.at] + l.alone*usual
+	if !((outside-inside)/usual >= 1) { // what is expected is not what is ordinary now
 		outside = inside + firstStep*usual
 	}
-	fi, fo := l.beyond(inside), l.beyond(outside)
-	for k := 0; fo < 0; k++ {
+	return l.edge(inside, f, outside)
+}
+
+// edge returns where the score reaches 1 on the way from an ordinary value inside, of which beyond says f, to outside and further on. The sample would have been abnormal there.
+// Source of the secants: Anderson and Björck, A new high order method of regula falsi type for computing a root of an equation, BIT 13, 1973, doi:10.1007/BF01951936.
+func (l *limiter) edge(inside, f, outside float64) float64 {
+	start, g := inside, l.beyond(outside)
+	for k := 0; g < 0; k++ {
 		if k == doublings {
-			return math.Inf(int(math.Copysign(1, usual)))
+			return math.Inf(int(math.Copysign(1, outside-inside)))
 		}
-		inside, fi, outside = outside, fo, outside+2*(outside-inside)
-		fo = l.beyond(outside)
+		further := min(2, 1.25*g/(f-g))
+		inside, f, outside = outside, g, outside+further*(outside-inside)
+		g = l.beyond(outside)
 	}
-	for k := range narrowings {
-		next := inside + (outside-inside)*fi/(fi-fo)
-		if k%2 == 1 { // a secant may creep along one side
-			next = inside + (outside-inside)/2
+	last := 0.0 // the one of f and g that moved last
+	for range narrowings {
+		near := sharp * math.Abs(outside-start)
+		width := outside - inside
+		if math.Abs(width) <= near {
+			break
 		}
-		if f := l.beyond(next); f < 0 {
-			inside, fi = next, f
+		// Half of that away from both ends, so that one of the next values closes the gap from the other side.
+		least := near / 2 / math.Abs(width)
+		next := inside + width*min(max(f/(f-g), least), 1-least)
+		h := l.beyond(next)
+		if h < 0 {
+			if last < 0 {
+				g *= kept(h / f)
+			}
+			inside, f = next, h
 		} else {
-			outside, fo = next, f
+			if last > 0 {
+				f *= kept(h / g)
+			}
+			outside, g = next, h
 		}
+		last = math.Copysign(1, h)
 	}
 	return outside
+}
+
+// kept is the factor on what was found at the far end of a secant when the near end moved, and what was found there became so many times what it was: it draws the next secant over the root.
+func kept(ratio float64) float64 {
+	if ratio < 1 {
+		return 1 - ratio
+	}
+	return 0.5
 }

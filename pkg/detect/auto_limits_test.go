@@ -55,7 +55,7 @@ func TestAutoLimits(t *testing.T) {
 					continue
 				}
 				tenth := (upper - lower) / 10
-				for at, want := range map[float64]bool{lower: true, upper: true, lower + tenth/5: false, upper - tenth/5: false} {
+				for at, want := range map[float64]bool{lower: true, upper: true, lower + tenth/50: false, upper - tenth/50: false} {
 					if got := score(i, at); (got >= 1-1e-9) != want {
 						t.Fatalf("sample %d: %g scores %g although its limits are %g … %g", i, at, got, lower, upper)
 					}

@@ -88,7 +88,15 @@ func (s signals) part(k partKind, dst, squares []float64) {
 	}
 }
 
-func clip(x, far float64) float64 { return min(max(x, -far), far) }
+func clip(x, far float64) float64 {
+	if x > far {
+		return far
+	}
+	if x < -far {
+		return -far
+	}
+	return x
+}
 
 // rollingMean writes the distance of the mean of the last w entries from 0, of as many as there are at the beginning.
 func rollingMean(src []float64, w int, dst []float64) {
@@ -163,26 +171,59 @@ func rollingDeviation(src []float64, w int, dst []float64) {
 // lagProducts returns Σ x(i)·x(i−k) over [from, to) for k = 0 … lags, where earlier entries of x may be reached, later ones never.
 func lagProducts(x []float64, from, to int) []float64 {
 	sums := make([]float64, lags+1)
-	for k := range sums {
-		a := max(from, k)
-		if a >= to {
-			break
+	for k := 0; k <= lags; k++ {
+		if from >= lags && k < lags && from < to {
+			sums[k], sums[k+1] = twoProducts(x[from:to], x[from-k-1:to-k])
+			k++
+			continue
 		}
-		now, before := x[a:to], x[a-k:to-k]
-		var s0, s1, s2, s3 float64
-		i := 0
-		for ; i+4 <= len(now); i += 4 {
-			s0 += now[i] * before[i]
-			s1 += now[i+1] * before[i+1]
-			s2 += now[i+2] * before[i+2]
-			s3 += now[i+3] * before[i+3]
+		if a := max(from, k); a < to {
+			sums[k] = product(x[a:to], x[a-k:to-k])
 		}
-		for ; i < len(now); i++ {
-			s0 += now[i] * before[i]
-		}
-		sums[k] = s0 + s1 + s2 + s3
 	}
 	return sums
+}
+
+// product returns Σ a(i)·b(i), four at a time.
+func product(a, b []float64) float64 {
+	b = b[:len(a)]
+	var s0, s1, s2, s3 float64
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		s0 += a[i] * b[i]
+		s1 += a[i+1] * b[i+1]
+		s2 += a[i+2] * b[i+2]
+		s3 += a[i+3] * b[i+3]
+	}
+	for ; i < len(a); i++ {
+		s0 += a[i] * b[i]
+	}
+	return s0 + s1 + s2 + s3
+}
+
+// twoProducts returns product of a and of b[1:], and of a and of b, which share most of what they read.
+func twoProducts(a, b []float64) (near, far float64) {
+	b = b[:len(a)+1]
+	var s0, s1, s2, s3, t0, t1, t2, t3 float64
+	i := 0
+	for ; i+4 <= len(a); i += 4 {
+		a4, b5 := (*[4]float64)(a[i:]), (*[5]float64)(b[i:])
+		a0, a1, a2, a3 := a4[0], a4[1], a4[2], a4[3]
+		b1, b2, b3 := b5[1], b5[2], b5[3]
+		s0 += a0 * b1
+		t0 += a0 * b5[0]
+		s1 += a1 * b2
+		t1 += a1 * b1
+		s2 += a2 * b3
+		t2 += a2 * b2
+		s3 += a3 * b5[4]
+		t3 += a3 * b3
+	}
+	for ; i < len(a); i++ {
+		s0 += a[i] * b[i+1]
+		t0 += a[i] * b[i]
+	}
+	return s0 + s1 + s2 + s3, t0 + t1 + t2 + t3
 }
 
 // prediction returns the coefficients of the best linear prediction from the last samples, nearest first, by the products of lags.
@@ -219,13 +260,34 @@ func prediction(products []float64) []float64 {
 
 // surprises writes what the prediction leaves of each entry of x, which holds lags entries before the first; far bounds what the predictions are made from.
 func surprises(x, coefficients, dst []float64) {
-	c := coefficients[:lags]
-	for i := range dst {
+	var c [lags]float64 // nearest last
+	for k, a := range coefficients[:lags] {
+		c[lags-1-k] = a
+	}
+	i := 0
+	for ; i+4 <= len(dst); i += 4 { // four at a time wait less for each other's sums
+		past := (*[lags + 4]float64)(x[i : i+lags+4])
+		var a0, a1, b0, b1, c0, c1, d0, d1 float64
+		for k := lags - 2; k >= 0; k -= 2 {
+			far, near := c[k], c[k+1]
+			a0 += near * past[k+1]
+			a1 += far * past[k]
+			b0 += near * past[k+2]
+			b1 += far * past[k+1]
+			c0 += near * past[k+3]
+			c1 += far * past[k+2]
+			d0 += near * past[k+4]
+			d1 += far * past[k+3]
+		}
+		out := dst[i : i+4 : i+4]
+		out[0], out[1], out[2], out[3] = past[lags]-a0-a1, past[lags+1]-b0-b1, past[lags+2]-c0-c1, past[lags+3]-d0-d1
+	}
+	for ; i < len(dst); i++ {
 		past := x[i : i+lags] // oldest first
 		var p0, p1 float64
-		for k := 0; k < lags; k += 2 {
-			p0 += c[k] * past[lags-1-k]
-			p1 += c[k+1] * past[lags-2-k]
+		for k := lags - 2; k >= 0; k -= 2 {
+			p0 += c[k+1] * past[k+1]
+			p1 += c[k] * past[k]
 		}
 		dst[i] = x[i+lags] - p0 - p1
 	}
@@ -233,8 +295,9 @@ func surprises(x, coefficients, dst []float64) {
 
 // usualSize returns the median and the 95 % quantile of finite numbers, which it reorders.
 func usualSize(raw []float64) (middle, high float64) {
-	middle = robust.Select(raw, len(raw)/2)
-	return middle, robust.Select(raw, len(raw)*95/100)
+	k := len(raw) / 2
+	middle = robust.Select(raw, k) // what is after it is not below it
+	return middle, robust.Select(raw[k:], len(raw)*95/100-k)
 }
 
 // weighted is a part with its usual size.
@@ -268,9 +331,13 @@ func incredible(d float64) float64 { return credible + beyondCredible*math.Log(d
 // add adds what the part says of each sample, raised.
 func (p weighted) add(part, dst []float64) {
 	for i, x := range part {
-		if d := p.of(x); d > 0 {
-			dst[i] += raised(d)
+		d := (x - p.middle) * p.per
+		if d > credible {
+			d = incredible(d)
+		} else if d = max(d, 0); d != d {
+			continue // nothing can be said of infinities
 		}
+		dst[i] += raised(d)
 	}
 }
 
@@ -286,7 +353,7 @@ func together(sum float64, parts int) float64 {
 	return usualPart * math.Exp(math.Log(sum/float64(parts))/partPower) // faster than math.Pow
 }
 
-// barOf returns the root of the sum from which together says raw.
+// barOf returns the sum from which together says raw.
 func barOf(raw float64, parts int) float64 {
-	return math.Sqrt(float64(parts) * raised(raw/usualPart))
+	return float64(parts) * raised(raw/usualPart)
 }
