@@ -32,9 +32,9 @@ func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds 
 	if i := slices.IndexFunc(values, func(x float64) bool { return x == x }); i >= 0 {
 		p.first = int(fold[i])
 	}
-	var m merger
+	var rest []float64
 	for b := range buckets {
-		p.bucket(b, by.of(b), count[b*folds:(b+1)*folds], &m)
+		rest = p.bucket(b, by.of(b), count[b*folds:(b+1)*folds], rest)
 	}
 	fill(p.median)
 	for f := range folds {
@@ -47,51 +47,20 @@ func newProfile(values []float64, bucket []int32, fold []uint16, buckets, folds 
 	return p
 }
 
-// bucket learns one bucket from its values, which lie fold by fold, so many of each.
-func (p *profile) bucket(b int, xs []float64, count []int, m *merger) {
-	m.merged = m.merged[:0]
+// bucket learns one bucket from its values, which lie fold by fold, so many of each; it reorders them. rest is room that it returns.
+func (p *profile) bucket(b int, xs []float64, count []int, rest []float64) []float64 {
 	at := 0
 	for f, n := range count {
-		run := xs[at : at+n]
 		if f < p.first+2 {
-			m.rest = append(append(m.rest[:0], xs[:at]...), xs[at+n:]...)
-			p.held[f*p.buckets+b] = robust.MedianInPlace(m.rest)
+			rest = append(append(rest[:0], xs[:at]...), xs[at+n:]...)
+			p.held[f*p.buckets+b] = robust.MedianInPlace(rest)
 		} else {
-			p.held[f*p.buckets+b] = middle(m.merged)
+			p.held[f*p.buckets+b] = robust.MedianInPlace(xs[:at]) // in what order those before it lie is all the same from here on
 		}
-		m.add(run)
 		at += n
 	}
-	p.median[b] = middle(m.merged)
-}
-
-// merger grows a sorted run by others.
-type merger struct{ merged, spare, rest []float64 }
-
-// add sorts xs, in place, into the merged run.
-func (m *merger) add(xs []float64) {
-	slices.Sort(xs)
-	out := m.spare[:0]
-	i := 0
-	for _, x := range xs {
-		for i < len(m.merged) && m.merged[i] <= x {
-			out = append(out, m.merged[i])
-			i++
-		}
-		out = append(out, x)
-	}
-	out = append(out, m.merged[i:]...)
-	m.merged, m.spare = out, m.merged
-}
-
-// middle returns the median of sorted values; NaN for none.
-func middle(sorted []float64) float64 {
-	n := len(sorted)
-	if n == 0 {
-		return nan
-	}
-	lo, hi := sorted[(n-1)/2], sorted[n/2]
-	return lo + (hi-lo)/2
+	p.median[b] = robust.MedianInPlace(xs)
+	return rest
 }
 
 // binned holds values by bucket, in their order within each.

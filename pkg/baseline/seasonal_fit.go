@@ -166,27 +166,27 @@ func (f *seasonalFit) distances(floor float64) bool {
 	}
 	phases := max(1, min(distancePhases, f.phases, present/distanceSamples))
 	f.perDay = float64(phases) / season.DayMillis
-	phase := make([]int32, len(f.in))
-	ups, downs := make([]float64, len(f.in)), make([]float64, len(f.in))
+	// Those below the centre follow those above it, phase by phase.
+	bucket, far := make([]int32, len(f.in)), make([]float64, len(f.in))
 	apart := f.apart()
 	for i, r := range f.in {
-		phase[i] = int32(float64(f.tod[i]) * f.perDay)
-		ups[i], downs[i] = nan, nan
-		switch {
-		case apart[f.fold[i]]:
-		case r >= 0:
-			ups[i] = r
-		case r < 0:
-			downs[i] = -r
+		bucket[i] = int32(float64(f.tod[i])*f.perDay) + int32(phases)*side(r)
+		if far[i] = math.Abs(r); apart[f.fold[i]] {
+			far[i] = nan
 		}
 	}
-	above, below := sorting(ups, phase, phases), sorting(downs, phase, phases)
+	by := sorting(far, bucket, 2*phases)
+	above, below := binned{by.values, by.start[:phases+1]}, binned{by.values, by.start[phases:]}
 	// When a few days lie on one side, the centre moves to the edge of the others, and what is left of them on that side is outnumbered; both sides together are not.
 	limit := make([]float64, phases)
+	scratch := make([]float64, 0, len(by.values))
 	for b := range limit {
-		limit[b] = skewed * spread(slices.Concat(above.of(b), below.of(b)))
+		scratch = append(append(scratch[:0], above.of(b)...), below.of(b)...)
+		limit[b] = skewed * spread(scratch)
 	}
-	allUp, allDown := spread(slices.Clone(above.values)), spread(slices.Clone(below.values))
+	sides := by.start[phases]
+	allUp := spread(append(scratch[:0], by.values[:sides]...))
+	allDown := spread(append(scratch[:0], by.values[sides:]...))
 	if !(max(allUp, allDown) > 0) && !(floor > 0) {
 		return false
 	}
@@ -194,6 +194,15 @@ func (f *seasonalFit) distances(floor float64) bool {
 	f.up = smoothed(above, limit, max(floor, distanceShare*max(allUp, distanceShare*allDown)))
 	f.down = smoothed(below, limit, max(floor, distanceShare*max(allDown, distanceShare*allUp)))
 	return true
+}
+
+// side is 1 below the centre and 0 above it.
+func side(r float64) int32 {
+	n := int32(0)
+	if r < 0 {
+		n = 1
+	}
+	return n
 }
 
 // apart finds the folds that lie on another level than most, as after a shift: half of their samples are farther off than samples of a day usually are from the middle

@@ -54,7 +54,7 @@ func newVariogram(x []float64) *variogram {
 		v.power[k] = real(c)*real(c) + imag(c)*imag(c)
 	}
 	v.lookup = make([]float64, len(coeff))
-	products := v.correlation(fft, coeff, coeff)
+	products := v.even(fft, v.power)
 	squares, pairs := v.squares(fft, padded, x, present)
 	lags := n * 4 / 5
 	v.gamma, v.sum, v.ratio = make([]float64, lags), make([]float64, lags+1), make([]float64, lags)
@@ -74,15 +74,17 @@ func newVariogram(x []float64) *variogram {
 	return v
 }
 
-// correlation returns Σ a(t)·b(t+k) for every lag, from their transforms.
-func (v *variogram) correlation(fft *fourier.FFT, a, b []complex128) []float64 {
-	c := make([]complex128, len(a))
-	for i := range c {
-		c[i] = complex(real(a[i]), -imag(a[i])) * b[i]
+// even returns the inverse transform of a real spectrum, by lag up to half the size: for the spectrum of |a|² it is Σ a(t)·a(t+k). What comes back is even as well, so that the
+// forward transform is its own inverse; it is the faster one.
+func (v *variogram) even(fft *fourier.FFT, spectrum []float64) []float64 {
+	whole := make([]float64, v.size)
+	copy(whole, spectrum)
+	for k := 1; k < len(spectrum); k++ {
+		whole[v.size-k] = spectrum[k]
 	}
-	out := fft.Sequence(nil, c)
-	for i := range out {
-		out[i] /= float64(v.size)
+	out := make([]float64, len(spectrum))
+	for k, c := range fft.Coefficients(nil, whole) {
+		out[k] = real(c) / float64(v.size)
 	}
 	return out
 }
@@ -104,8 +106,13 @@ func (v *variogram) squares(fft *fourier.FFT, padded, x []float64, present int) 
 		}
 	}
 	m, s := fft.Coefficients(nil, mask), fft.Coefficients(nil, square)
-	count, ahead, behind := v.correlation(fft, m, m), v.correlation(fft, m, s), v.correlation(fft, s, m)
-	return func(k int) float64 { return ahead[k] + behind[k] }, func(k int) float64 { return math.Round(count[k]) }
+	both, own := make([]float64, len(m)), make([]float64, len(m))
+	for k := range m {
+		both[k] = 2 * (real(m[k])*real(s[k]) + imag(m[k])*imag(s[k])) // ahead and behind
+		own[k] = real(m[k])*real(m[k]) + imag(m[k])*imag(m[k])
+	}
+	sums, count := v.even(fft, both), v.even(fft, own)
+	return func(k int) float64 { return sums[k] }, func(k int) float64 { return math.Round(count[k]) }
 }
 
 // end is one more than the longest lag that has a surrounding.
