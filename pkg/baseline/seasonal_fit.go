@@ -26,7 +26,6 @@ type seasonalFit struct {
 	phase  []int32   // of each sample
 	x      []float64 // position of each sample in phases
 	hour   []int32   // hour of the week of each sample
-	hours  []float64 // position of each sample in hours of the week
 	tod    []int64
 
 	slope  float64
@@ -53,7 +52,7 @@ func (s *Seasonal) prepare(values []float64, g series.Grid, zone *time.Location)
 	f := &seasonalFit{grid: g, zone: zone, values: values, given: values, phases: int(max(1, season.DayMillis/width)), origin: g.End()}
 	f.fold, f.folds = foldsOf(g)
 	f.phase, f.hour = make([]int32, g.N), make([]int32, g.N)
-	f.x, f.hours, f.tod = make([]float64, g.N), make([]float64, g.N), make([]int64, g.N)
+	f.x, f.tod = make([]float64, g.N), make([]int64, g.N)
 	clock := season.NewClock(zone)
 	per := float64(f.phases) / season.DayMillis
 	for i := range values {
@@ -61,8 +60,7 @@ func (s *Seasonal) prepare(values []float64, g series.Grid, zone *time.Location)
 		f.tod[i] = tod
 		f.x[i] = float64(tod) * per
 		f.phase[i] = int32(f.x[i])
-		f.hours[i] = weekPosition(day, tod)
-		f.hour[i] = int32(f.hours[i])
+		f.hour[i] = int32(weekPosition(day, tod))
 	}
 	return f
 }
@@ -127,9 +125,14 @@ func (f *seasonalFit) week() {
 	if weeks < 2 {
 		return
 	}
+	hours := make([]float64, f.grid.N) // of the week
+	clock := season.NewClock(f.zone)
+	for i := range hours {
+		hours[i] = weekPosition(clock.Day(f.grid.At(i)))
+	}
 	p := newProfile(f.out, f.hour, f.fold, weekBuckets, f.folds)
 	k := math.Floor(weeks)
-	_, out := f.residuals(f.out, p, f.hours, 0, (k-1)/k)
+	_, out := f.residuals(f.out, p, hours, 0, (k-1)/k)
 	if usual(out) > weekGain*usual(f.out) {
 		return
 	}
@@ -138,7 +141,7 @@ func (f *seasonalFit) week() {
 	}
 	f.weekly = p
 	f.out = out
-	f.in, _ = f.residuals(f.in, p, f.hours, 1, 0)
+	f.in, _ = f.residuals(f.in, p, hours, 1, 0)
 }
 
 // usual is the mean distance of residuals from zero, without the farthest hundredth. Not the median: weekends are fewer than half of the days.

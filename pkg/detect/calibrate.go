@@ -78,11 +78,12 @@ func calibrate(held []float64, step int64, train Train, budget float64) threshol
 	if len(raw) == 0 {
 		return threshold{theta: math.Inf(1)}
 	}
-	t := threshold{middle: robust.Median(raw, nil)}
+	scratch := make([]float64, 0, len(raw))
+	t := threshold{middle: robust.Median(raw, scratch)}
 	weeks := float64(len(raw)) * float64(step) / weekMillis
 	t.promise = promised(budget, weeks)
 	gap := max(1, int(clusterGapMillis/step))
-	peaks := clusters(confirmed(raw, max(1, train.N), max(1, train.M)), gap)
+	peaks := clusters(confirmed(raw, max(1, train.N), max(1, train.M)), gap, scratch)
 	t.theta = max(tail(peaks, budget*weeks)*(1+tie), t.middle+leastMargin)
 	return t
 }
@@ -95,6 +96,10 @@ func confirmed(raw []float64, n, m int) []float64 {
 	out := make([]float64, len(raw))
 	window := make([]float64, 0, m) // highest first
 	for i, x := range raw {
+		if n == 3 && m == 5 && i >= m { // as it is unless somebody sets it
+			out[i] = middleOfFive(raw[i-4], raw[i-3], raw[i-2], raw[i-1], x)
+			continue
+		}
 		at := len(window)
 		if i >= m { // the new one takes the place of the oldest
 			at = place(window, raw[i-m])
@@ -115,6 +120,13 @@ func confirmed(raw []float64, n, m int) []float64 {
 	return out
 }
 
+// middleOfFive returns the third of five numbers.
+func middleOfFive(a, b, c, d, e float64) float64 {
+	// Neither the lowest nor the highest of the first four is it.
+	f, g := max(min(a, b), min(c, d)), min(max(a, b), max(c, d))
+	return max(min(f, g), min(max(f, g), e))
+}
+
 // place returns where x stands.
 func place(window []float64, x float64) int {
 	for i, y := range window {
@@ -126,8 +138,9 @@ func place(window []float64, x float64) int {
 }
 
 // clusters returns the peaks of the runs above the 90 % quantile, highest first; runs less than gap samples apart are one. The level must not be empty.
-func clusters(level []float64, gap int) []float64 {
-	scratch := slices.Clone(level)
+// scratch is room.
+func clusters(level []float64, gap int, scratch []float64) []float64 {
+	scratch = append(scratch[:0], level...)
 	above := robust.Select(scratch, len(scratch)*9/10)
 	if top := slices.Max(level); top == above && above > robust.Select(scratch, len(scratch)/2) {
 		above = math.Nextafter(above, 0) // more than a tenth of the samples are at the top

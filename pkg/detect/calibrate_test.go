@@ -13,6 +13,9 @@ func TestConfirmedAgainstSorting(t *testing.T) {
 	for range 200 {
 		m := 1 + rng.IntN(9)
 		n := 1 + rng.IntN(m)
+		if rng.IntN(4) == 0 {
+			n, m = 3, 5 // as it is by default
+		}
 		raw := make([]float64, rng.IntN(60))
 		for i := range raw {
 			raw[i] = float64(rng.IntN(6)) // many ties
@@ -40,7 +43,7 @@ func TestClusters(t *testing.T) {
 	for i, x := range map[int]float64{10: 5, 12: 7, 40: 3, 42: 2, 90: 4} {
 		level[i] = x
 	}
-	if got, want := clusters(level, 5), []float64{7, 4, 3}; !slices.Equal(got, want) {
+	if got, want := clusters(level, 5, nil), []float64{7, 4, 3}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
+	"syscall"
 	"testing"
 	"time"
 
@@ -129,4 +130,60 @@ func BenchmarkQueryPrometheus(b *testing.B) {
 		b.Run(detector+"/cold", func(b *testing.B) { measured(b, srv.URL, detector, false) })
 		b.Run(detector+"/warm", func(b *testing.B) { measured(b, srv.URL, detector, true) })
 	}
+}
+
+// twoWeeks is what a panel of two weeks at one sample a minute shows, drawn panelPoints pixels wide.
+const (
+	twoWeeks    = 14 * 1440
+	panelPoints = 1500
+)
+
+// BenchmarkPanelAuto is a panel of 100 series over two weeks, from the query to frames in Arrow, by the default detector: the first query, and one that is asked again. The time is
+// that of the processor, in which a server that has its answers ready is contained.
+func BenchmarkPanelAuto(b *testing.B) {
+	quiet(b)
+	all := fleet(benchSeries, benchPast+twoWeeks)
+	srv := newServer(b, map[string][]series.Series{"load": all})
+	grid := all[0].Grid
+	q := query(time.UnixMilli(grid.At(grid.N-twoWeeks)), time.UnixMilli(grid.At(grid.N-1)), map[string]any{"expr": "load", "detector": "auto"})
+	q.MaxDataPoints = panelPoints
+	req := &backend.QueryDataRequest{Queries: []backend.DataQuery{q}}
+	rows := 0
+	ask := func(d *Datasource) {
+		resp, err := d.QueryData(context.Background(), req)
+		if err != nil || resp.Responses["A"].Error != nil {
+			b.Fatal(err, resp.Responses["A"].Error)
+		}
+		if _, err := backend.ToProto().QueryDataResponse(backend.DataFrameFormat_ARROW, resp); err != nil {
+			b.Fatal(err)
+		}
+		frames := resp.Responses["A"].Frames
+		if len(frames) != benchSeries {
+			b.Fatalf("%d frames", len(frames))
+		}
+		rows = frames[0].Rows()
+	}
+	d := instance(b, srv.URL, `{}`)
+	measure := func(b *testing.B, prepared func()) {
+		spent := time.Duration(0)
+		for b.Loop() {
+			prepared()
+			from := processorTime(b)
+			ask(d)
+			spent += processorTime(b) - from
+		}
+		b.ReportMetric(float64(spent.Milliseconds())/float64(b.N), "cpu-ms/op")
+		b.ReportMetric(float64(rows), "rows/series")
+	}
+	b.Run("first", func(b *testing.B) { measure(b, func() { d = instance(b, srv.URL, `{}`) }) })
+	b.Run("later", func(b *testing.B) { measure(b, func() {}) })
+}
+
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
