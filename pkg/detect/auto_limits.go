@@ -40,8 +40,9 @@ type limiter struct {
 	stood, suddenly []float64
 	// near are the standings as other parts count them. The rest are squares of what is counted.
 	near, nearSquares, surprised, unexpected []float64
-	// bar is what the root of the parts' sum must reach; alone is how far from what is expected a sample is that partStanding alone makes abnormal, in usual distances.
-	bar, alone float64
+	// bar is what the straightened sum of the parts must reach; first is how far above what is expected the first sample's limit would be after calm, in usual distances: where
+	// the others' are looked for first.
+	bar, first float64
 
 	// Of the sample at hand: its predictions, and the parts without it.
 	at                  int
@@ -59,7 +60,7 @@ type lacking struct {
 
 func (m *combined) limiter(window series.Series) *limiter {
 	n := len(window.Values)
-	l := &limiter{combined: m, window: window, x: m.values(window), bar: straight(barOf(m.theta, len(m.parts))), alone: firstStep}
+	l := &limiter{combined: m, window: window, x: m.values(window), bar: straight(barOf(m.theta, len(m.parts))), first: firstStep}
 	l.band, l.sig = m.signals(window, l.x)
 	l.stood, l.suddenly = sumsBefore(l.sig.standing, farStanding), sumsBefore(l.sig.standing, farSudden)
 	l.near, l.nearSquares, l.surprised, l.unexpected = make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
@@ -74,7 +75,7 @@ func (m *combined) limiter(window series.Series) *limiter {
 		l.calm(0)
 		center, usual := l.band.Center[0], l.band.Up[0]
 		if f := l.beyond(center); f < 0 {
-			l.alone = (l.edge(center, f, center+firstStep*usual) - center) / usual
+			l.first = (l.edge(center, f, center+firstStep*usual) - center) / usual
 		}
 	}
 	return l
@@ -187,7 +188,7 @@ func straight(sum float64) float64 {
 }
 
 const (
-	// firstStep is where a limit is looked for first, in usual distances from an ordinary value, where the distance itself does not count.
+	// firstStep is where a limit is looked for first where nothing better is known, in usual distances from an ordinary value.
 	firstStep = 4
 	// doublings look further for a value that is no longer ordinary.
 	doublings = 40
@@ -228,7 +229,7 @@ func (l *limiter) of(i int, ordinary bool) (lower, upper float64) {
 
 // search returns where the score reaches 1 on the way from an ordinary value inside, of which beyond says f, in usual distances of that sign and size.
 func (l *limiter) search(inside, f, usual float64) float64 {
-	outside := l.band.Center[l.at] + l.alone*usual
+	outside := l.band.Center[l.at] + l.first*usual
 	if !((outside-inside)/usual >= 1) { // what is expected is not what is ordinary now
 		outside = inside + firstStep*usual
 	}
