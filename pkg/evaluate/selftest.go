@@ -195,7 +195,7 @@ func (t SelfTest) Case(ctx context.Context, c Case) (SelfTested, error) {
 	clean := Replay{Judge: t.Judge}.told(asItIs, c.Incidents)
 	out.Exposure, out.Episodes = clean.Exposure, clean.False()
 	if clean.Judged == 0 {
-		out.Outcome, out.Reasons = NotTested, []Reason{{Key: "unjudged", Args: []any{"state", mostOf(clean.Verdicts).String()}}}
+		out.Outcome, out.Reasons = NotTested, []Reason{{Key: "unjudged", Args: []any{"state", MostOf(clean.Verdicts).String()}}}
 		return out, nil
 	}
 	loc, err := t.Judge.Walk.Location()
@@ -234,8 +234,8 @@ const (
 	lightTail = 1e-3
 )
 
-// mostOf returns the state that most samples are in, of those that are there.
-func mostOf(v detect.Verdicts) detect.State {
+// MostOf returns the state that most samples are in, of those that are there.
+func MostOf(v detect.Verdicts) detect.State {
 	most := detect.Gap
 	n := 0
 	for _, x := range v.Notices {

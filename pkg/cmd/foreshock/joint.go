@@ -115,18 +115,8 @@ func (c *jointCommand) input(ctx context.Context, names, exprs []string) (input,
 	if err != nil {
 		return input{}, nil, err
 	}
-	if names == nil {
-		var vectors []series.Vector
-		for _, g := range in.set.GroupBy(c.groupBy...) {
-			vectors = append(vectors, g.Vector())
-		}
-		return in, vectors, nil
-	}
-	vectors, err := series.Join(names, sets, c.groupBy...)
-	if err != nil {
-		return input{}, nil, badInputf("--dimension: %w", err)
-	}
-	return in, vectors, nil
+	vectors, err := vectorsOf(names, sets, c.query.expr, c.groupBy)
+	return in, vectors, err
 }
 
 // jointWriter writes verdicts of vectors as CSV: a row for each row of the file or time of the range, or one for each episode.

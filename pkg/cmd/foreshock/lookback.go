@@ -173,6 +173,9 @@ func (l *lookback) fromFile(p program, name string, last registry.Duration, told
 			return nil, err
 		}
 	}
+	if last.Milliseconds() < grid.Step {
+		return nil, badInputf("--last: got %s, want at least the step, which is %s", l.last, judge.Walk.Step)
+	}
 	from := max(grid.Start, to-last.Milliseconds()+grid.Step)
 	if from > min(to, grid.End()-grid.Step) {
 		return nil, badInputf("--to: got %s, but %s holds rows from %s to %s, want a time among them", l.query.to, name, clock(grid.Start), clock(grid.End()-grid.Step))

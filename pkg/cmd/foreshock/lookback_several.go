@@ -233,23 +233,39 @@ func (l *lookback) units(sets []series.Set, mask func(series.Labels) series.Seri
 }
 
 func (l *lookback) vectors(sets []series.Set) ([]series.Vector, error) {
-	if len(l.names) > 0 {
-		vectors, err := series.Join(l.names, sets, l.groupBy...)
-		if err != nil {
+	return vectorsOf(l.names, sets, l.query.expr, l.groupBy)
+}
+
+// vectorsOf reads the answers as vectors: of each named dimension, or of the one expression. It refuses those of which none has two dimensions.
+func vectorsOf(names []string, sets []series.Set, expr string, by []string) ([]series.Vector, error) {
+	var vectors []series.Vector
+	if len(names) == 0 {
+		for _, g := range sets[0].GroupBy(by...) {
+			vectors = append(vectors, g.Vector())
+		}
+	} else {
+		var err error
+		if vectors, err = series.Join(names, sets, by...); err != nil {
 			return nil, badInputf("--dimension: %w", err)
 		}
-		return vectors, nil
 	}
-	var vectors []series.Vector
 	most := 0
-	for _, g := range sets[0].GroupBy(l.groupBy...) {
-		vectors = append(vectors, g.Vector())
-		most = max(most, len(g.Members))
+	for _, v := range vectors {
+		n := 0
+		for d := range v.Values {
+			if v.Dimension(d).FirstPresent() >= 0 {
+				n++
+			}
+		}
+		most = max(most, n)
 	}
-	if most < leastDimensions {
-		return nil, badInputf("--query: %s: the largest vector has %d series, want at least %d dimensions; vectors are told apart by --group-by", l.query.expr, most, leastDimensions)
+	switch {
+	case most >= leastDimensions:
+		return vectors, nil
+	case len(names) > 0:
+		return nil, badInputf("--dimension: got %s, but no vector has samples of two of them, want expressions whose series have the same labels, or --group-by with labels that they share", strings.Join(names, ", "))
 	}
-	return vectors, nil
+	return nil, badInputf("--query: %s: the largest vector has %d series, want at least %d dimensions; vectors are told apart by --group-by", expr, most, leastDimensions)
 }
 
 // asked is what a printed rule or query asks.

@@ -182,6 +182,7 @@ func TestLookbackOfSeveralRefuses(t *testing.T) {
 		{[]string{"--kind", "joint", "--dimension", "a=b"}, "got --dimension without --prometheus.url, want both"},
 		{[]string{"--kind", "joint", "--dimension", "a=b", "--dimension", "a=c"}, `--dimension: "a" is given twice`},
 		{[]string{"--kind", "joint", "--dimension", "a=b", "--query", "c", "--prometheus.url", "http://127.0.0.1:1"}, "got --query and --dimension, want either"},
+		{[]string{file, "--kind", "joint", "--last", "1m"}, "--last: got 1m, want at least the step, which is 5m"},
 		{[]string{file, "--kind", "joint", "--to", "2020-01-01T00:00:00Z"}, "--to: got 2020-01-01T00:00:00Z, but "},
 	} {
 		for _, command := range []string{"replay", "selftest"} {

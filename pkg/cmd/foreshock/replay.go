@@ -68,6 +68,7 @@ func (r *replayCommand) run(ctx context.Context) error {
 		return err
 	}
 	report.search, report.want = searched, want
+	r.unjudged(report)
 	return r.write(report)
 }
 
@@ -127,6 +128,16 @@ func (r *replayCommand) replay(ctx context.Context, all []past) (replayReport, e
 		return errors.Join(err, failed.err)
 	})
 	return report, err
+}
+
+// unjudged tells of what had no verdict at all, and why.
+func (r *replayCommand) unjudged(report replayReport) {
+	for i, f := range report.found {
+		if f.Judged > 0 || r.quiet {
+			continue
+		}
+		r.note(r.text("note.unjudged", "name", report.all[i].name, "state", evaluate.MostOf(f.Verdicts).String()))
+	}
 }
 
 // draw draws the chart of one series.

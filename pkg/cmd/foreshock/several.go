@@ -204,6 +204,13 @@ func (c *peersCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	most := 0
+	for _, g := range in.set.GroupBy(c.groupBy...) {
+		most = max(most, len(g.Members))
+	}
+	if most < leastMembers {
+		return badInputf("the largest fleet has %d members, want at least %d: of two, nobody can tell which differs; fleets are told apart by --group-by", most, leastMembers)
+	}
 	out := buffered(c.stdout)
 	judge := detect.JudgePeers{Name: c.detector, Detector: c.peers, Walk: in.judge.Walk, Policy: in.judge.Policy, HistoryStart: in.judge.HistoryStart}
 	if err := judge.Validate(); err != nil {

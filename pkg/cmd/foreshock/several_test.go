@@ -120,6 +120,7 @@ func TestSeveralRefusals(t *testing.T) {
 		{[]string{"joint", "-", "--clean", "fine"}, `has no column "fine", want one of requests, load, failures, ok`},
 		{[]string{"joint", "-", "--policy", "direction=up"}, "a vector has no up and down"},
 		{[]string{"joint", "-", "--policy", "absent=1h"}, `parameter "absent": got 1h, want 0`},
+		{[]string{"peers", "-", "--value", "load", "--value", "ok"}, "the largest fleet has 2 members, want at least 3"},
 		{[]string{"peers", "-", "--policy", "absent=1h"}, `parameter "absent": got 1h, want 0`},
 		{[]string{"joint", "--dimension", "requests"}, "want NAME=PROMQL"},
 		{[]string{"joint", "--dimension", "a=b", "--query", "c"}, "want either"},
