@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/promslog"
 
 	"github.com/foreshock/foreshock/exporter/collector"
@@ -19,18 +20,21 @@ func TestDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	page := string(b)
-	declared := newFlagSet("")
+	app := kingpin.New(name, "")
 	o := &options{collectors: map[string]registry.Decode{}, logConfig: &promslog.Config{}}
-	o.declare(declared)
+	o.declare(app)
 	flags := map[string]bool{}
-	for _, f := range declared.list {
-		flags[f.name] = true
-		_, isSwitch := strings.CutPrefix(f.name, "collector.")
-		if isSwitch && strings.Count(f.name, ".") == 1 && !strings.Contains(f.name, "-") && f.name != "collector.timeout" {
+	for _, f := range app.Model().Flags {
+		flags[f.Name] = true
+		_, isSwitch := strings.CutPrefix(f.Name, "collector.")
+		if isSwitch && strings.Count(f.Name, ".") == 1 && !strings.Contains(f.Name, "-") && f.Name != "collector.timeout" {
 			continue // the switch of a collector: below
 		}
-		if !strings.Contains(page, "`--"+f.name+"`") {
-			t.Errorf("docs/exporter.md lacks `--%s`", f.name)
+		if f.Hidden || f.Name == "help" || f.Name == "version" || strings.HasPrefix(f.Name, "help-") || strings.HasPrefix(f.Name, "completion-") {
+			continue
+		}
+		if !strings.Contains(page, "`--"+f.Name+"`") {
+			t.Errorf("docs/exporter.md lacks `--%s`", f.Name)
 		}
 	}
 	for _, n := range collector.Collectors.Names() {

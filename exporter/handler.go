@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +13,7 @@ import (
 	versioncollector "github.com/prometheus/client_golang/prometheus/collectors/version"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/foreshock/foreshock/exporter/collector"
 )
@@ -34,28 +33,16 @@ func newHandler(o *options, set *collector.Set, log *slog.Logger) (http.Handler,
 		mux.Handle(pattern, answers.limited("requests", h))
 	}
 	if o.path != "/" {
-		mux.Handle("GET /{$}", landing(o.path))
+		page, err := web.NewLandingPage(web.LandingConfig{
+			Name: "Foreshock exporter", Description: "Metrics of this host and its GPUs for Prometheus", Version: version.Info(),
+			Links: []web.LandingLinks{{Address: o.path, Text: "Metrics"}, {Address: healthPath, Text: "Health"}},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("making the landing page: %w", err)
+		}
+		mux.Handle("/", page)
 	}
 	return mux, nil
-}
-
-// landing is the page at /, for a person who opens the address in a browser.
-func landing(metricsPath string) http.Handler {
-	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;") // package html brings a table of all names
-	page := fmt.Sprintf(`<!DOCTYPE html>
-<html lang="en">
-<head><meta charset="utf-8"><title>Foreshock exporter</title><style>body { font: 1em sans-serif; margin: 2em }</style></head>
-<body><h1>Foreshock exporter</h1>
-<p>Metrics of this host and its GPUs for Prometheus. Version %s</p>
-<ul><li><a href="%s">Metrics</a></li><li><a href="%s">Health</a></li></ul></body>
-</html>
-`, escape.Replace(version.Info()), escape.Replace(metricsPath), healthPath)
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		_, _ = io.WriteString(w, page) // who is gone does not read it
-	})
 }
 
 // slots bound how many requests are answered at the same time; nil: no limit.

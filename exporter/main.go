@@ -24,9 +24,9 @@ import (
 	"time"
 
 	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/foreshock/foreshock/exporter/collector"
-	"github.com/foreshock/foreshock/exporter/web"
 )
 
 const name = "foreshock-exporter"
@@ -107,7 +107,7 @@ func serve(ctx context.Context, o *options, handler http.Handler, log *slog.Logg
 		WriteTimeout: o.timeout + time.Minute, // a client that does not read must not keep one of the slots
 	}
 	done := make(chan error, 1)
-	go func() { done <- web.ListenAndServe(server, o.listen, log) }()
+	go func() { done <- web.ListenAndServe(server, o.web, log) }()
 	select {
 	case err := <-done:
 		return err

@@ -35,7 +35,7 @@ var may = map[string][]string{
 	},
 	"pkg/cmd/demo": {"*"},
 
-	"exporter":           {"exporter/collector", "exporter/web", "pkg/registry"}, "exporter/web": {},
+	"exporter":           {"exporter/collector", "pkg/registry"},
 	"exporter/collector": {"pkg/registry", "pkg/logs", "exporter/nvml", "exporter/follow", "exporter/digest"},
 	"exporter/nvml":      {}, "exporter/follow": {},
 	"exporter/digest": {"exporter/follow", "pkg/logs", "pkg/registry"},
