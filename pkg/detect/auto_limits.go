@@ -230,7 +230,7 @@ func (l *limiter) of(i int, ordinary bool) (lower, upper float64) {
 // search returns where the score reaches 1 on the way from an ordinary value inside, of which beyond says f, in usual distances of that sign and size.
 func (l *limiter) search(inside, f, usual float64) float64 {
 	outside := l.band.Center[l.at] + l.first*usual
-	if !((outside-inside)/usual >= 1) { // what is expected is not what is ordinary now
+	if !((outside-inside)/usual >= 1) || math.IsInf(outside, 0) { // what is expected is not what is ordinary now, or standing alone is never abnormal
 		outside = inside + firstStep*usual
 	}
 	return l.edge(inside, f, outside)
@@ -242,9 +242,12 @@ func (l *limiter) edge(inside, f, outside float64) float64 {
 	start, g := inside, l.beyond(outside)
 	for k := 0; g < 0; k++ {
 		if k == doublings {
-			return math.Inf(int(math.Copysign(1, outside-inside)))
+			return math.Inf(int(math.Copysign(1, outside-start)))
 		}
-		further := min(2, 1.25*g/(f-g))
+		further := 2.0
+		if g > f && k < doublings/4 { // else it became more ordinary on the way, or comes no nearer
+			further = min(further, 1.25*g/(f-g))
+		}
 		inside, f, outside = outside, g, outside+further*(outside-inside)
 		g = l.beyond(outside)
 	}
