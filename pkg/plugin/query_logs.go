@@ -413,51 +413,6 @@ func grown(s series.Series, from int64) (sum float64) {
 	return sum
 }
 
-// mostLogRows bounds a table.
-const mostLogRows = 1000
-
-func (a *logsAnswer) logTable(rows []logRow) data.Frames {
-	slices.SortFunc(rows, func(x, y logRow) int {
-		return cmp.Or(btoi(y.isNew)-btoi(x.isNew), cmp.Compare(y.first, x.first), cmp.Compare(x.source, y.source), cmp.Compare(x.id, y.id))
-	})
-	if n := len(rows); n > mostLogRows {
-		a.say(data.NoticeSeverityWarning, "plugin.notice.older", "shown", mostLogRows, "all", n)
-		rows = rows[:mostLogRows]
-	}
-	n := len(rows)
-	what, source, text, id := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	messages, rarity, first := make([]float64, n), make([]*float64, n), make([]string, n)
-	for i, r := range rows {
-		key := "plugin.logs.rare"
-		if r.isNew {
-			key = "plugin.logs.new"
-		}
-		what[i], source[i], text[i], id[i], messages[i], rarity[i] = message.Text(a.q.Lang, key), r.source, r.text, r.id, math.Round(r.messages), number64(r.rarity)
-		first[i] = date(r.first).Format("2006-01-02 15:04:05 MST")
-	}
-	rare := a.column("rarity", rarity)
-	rare.Config.SetDecimals(1)
-	return table(a.column("state", what), a.column("source", source), a.column("template", text), a.column("messages", messages), rare,
-		a.column("first-seen", first), a.column("template-id", id))
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// logWidths are those of the columns of these tables, in pixels.
-var logWidths = map[string]map[string]any{"template": {"minWidth": 400, "wrapText": true}, "state": {"width": 80}, "first-seen": {"width": 200}}
-
-// column makes a column with its title in the query's language.
-func (a *logsAnswer) column(name string, values any) *data.Field {
-	f := data.NewField(name, nil, values)
-	f.Config = &data.FieldConfig{DisplayNameFromDS: message.Text(a.q.Lang, "plugin.logs.column."+name), Custom: logWidths[name]}
-	return f
-}
-
 // sequences draws how many sessions took an unusual path.
 func (a *logsAnswer) sequences(ctx context.Context) (data.Frames, error) {
 	set, err := a.ask(ctx, "sum by (source, verdict) ("+a.q.added("foreshock_log_sequences_total"+a.q.matchers())+")", a.grid)
