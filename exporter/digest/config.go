@@ -124,13 +124,14 @@ func Default() Config {
 }
 
 func defaultSource() *Source {
+	mined := logs.DefaultOptions()
 	return &Source{
 		Format: "auto", From: "end", MaxLine: 64 << 10, MaxFiles: 1000,
 		Multiline: Multiline{Mode: "auto", MaxLines: 500, MaxBytes: 256 << 10, Wait: registry.Duration(3e9)},
 		Parse: Parse{
 			Format: "none", Message: []string{"msg", "message", "log", "event"}, Level: []string{"level", "lvl", "severity", "loglevel", "log.level"},
 		},
-		Templates: Templates{Enabled: true, Max: 4096, Published: 200, Window: registry.Duration(300e9)},
+		Templates: Templates{Enabled: true, Max: mined.MaxTemplates, Published: 200, Window: mined.Window},
 		Sequences: Sequences{Idle: registry.Duration(60e9), MaxLength: 1000, MaxOpen: 10_000, Model: "auto", Train: logs.DefaultLearn},
 	}
 }

@@ -6,15 +6,16 @@ import (
 	"slices"
 
 	"github.com/foreshock/foreshock/pkg/detect"
+	"github.com/foreshock/foreshock/pkg/evaluate"
 	"github.com/foreshock/foreshock/pkg/prom"
 	"github.com/foreshock/foreshock/pkg/series"
 )
 
-// The kinds of rules.
+// The kinds of rules: the shapes of what is judged.
 const (
-	kindSeries = "series"
-	kindJoint  = "joint"
-	kindPeers  = "peers"
+	kindSeries = evaluate.ShapeSeries
+	kindJoint  = evaluate.ShapeJoint
+	kindPeers  = evaluate.ShapePeers
 )
 
 // answers is what the expressions of a rule gave.

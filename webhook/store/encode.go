@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/foreshock/foreshock/webhook/alert"
@@ -112,10 +111,7 @@ func appendLabels(b []byte, l alert.Labels) []byte {
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, err := json.Marshal(s)
-			if err != nil { // a text always has a form
-				quoted = strconv.AppendQuote(nil, "")
-			}
+			quoted, _ := json.Marshal(s) // a text always has a form
 			return append(b, quoted...)
 		}
 	}
