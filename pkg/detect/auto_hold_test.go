@@ -40,17 +40,7 @@ func TestAutoLimitsHoldTheSample(t *testing.T) {
 				for i := range s.Values {
 					s.Values[i] = next(i, rng, s.Values[max(0, i-1)])
 				}
-				model, err := (&Auto{budget: budget{Budget: 1}}).Fit(Train{Series: s.Slice(0, 10*day), N: 3, M: 5})
-				if err != nil {
-					t.Fatal(err)
-				}
-				m := model.(*combined)
-				window, warmup := s.Slice(10*day-lags-reach, s.Grid.N), lags+reach
-				r, err := m.Score(window, warmup)
-				if err != nil {
-					t.Fatal(err)
-				}
-				m.limits(window, warmup, r, func(int) bool { return true })
+				_, window, warmup, r := limitsAfter(t, s, 10*day)
 				for i, x := range r.Score {
 					v, lower, upper := window.Values[warmup+i], r.Lower[i], r.Upper[i]
 					if lower == lower && (lower > upper || math.IsInf(upper, -1) || math.IsInf(lower, 1) || (x >= 1) != (v <= lower || v >= upper)) {

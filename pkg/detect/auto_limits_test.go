@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/foreshock/foreshock/pkg/series"
 )
 
 // Every limit is where another value at that sample would have had a score of 1, with the samples before it as they were.
@@ -16,18 +18,7 @@ func TestAutoLimits(t *testing.T) {
 			s := fx.s
 			day := 1440
 			add(s.Values, len(s.Values)-day, 20, 1.5*size(s.Values))
-			train := Train{Series: s.Slice(0, 10*day), N: 3, M: 5}
-			model, err := (&Auto{budget: budget{Budget: 1}}).Fit(train)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m := model.(*combined)
-			window, warmup := s.Slice(10*day-lags-reach, s.Grid.N), lags+reach
-			r, err := m.Score(window, warmup)
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.limits(window, warmup, r, func(int) bool { return true })
+			m, window, warmup, r := limitsAfter(t, s, 10*day)
 			score := func(i int, v float64) float64 {
 				w := window.Slice(0, warmup+i+1)
 				w.Values = slices.Clone(w.Values)
@@ -66,6 +57,22 @@ func TestAutoLimits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// limitsAfter fits auto to the samples before train and returns what it says of those after, with limits for all.
+func limitsAfter(t *testing.T, s series.Series, train int) (m *combined, window series.Series, warmup int, r Result) {
+	t.Helper()
+	model, err := (&Auto{budget: budget{Budget: 1}}).Fit(Train{Series: s.Slice(0, train), N: 3, M: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m = model.(*combined)
+	window, warmup = s.Slice(train-lags-reach, s.Grid.N), lags+reach
+	if r, err = m.Score(window, warmup); err != nil {
+		t.Fatal(err)
+	}
+	m.limits(window, warmup, r, func(int) bool { return true })
+	return m, window, warmup, r
 }
 
 // incident reports whether one of the last samples was abnormal: then the limits are those after an ordinary hour.

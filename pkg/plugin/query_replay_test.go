@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -50,9 +51,7 @@ func fortnights(now time.Time) (src *recorded, outage, surprise int64) {
 
 func replayQueryOf(more map[string]any) map[string]any {
 	q := map[string]any{"refId": "A", "kind": "replay", "expr": "load", "step": "5m", "legend": "{{service}}", "last": "14d"}
-	for k, v := range more {
-		q[k] = v
-	}
+	maps.Copy(q, more)
 	return q
 }
 

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -66,9 +67,7 @@ func severalFields(of string, more map[string]any) map[string]any {
 	} else {
 		q["expr"], q["group_by"], q["legend"] = "cpu", []string{"job"}, "{{instance}}"
 	}
-	for k, v := range more {
-		q[k] = v
-	}
+	maps.Copy(q, more)
 	return q
 }
 
